@@ -60,17 +60,17 @@ impl<'f> Builder<'f> {
         let mut events = Parser::new_from_str(text);
         let mut document = None;
         while let Some((event, span)) = self.next(&mut events)? {
-            match event {
-                Event::DocumentStart(..) if document.is_some() => {
-                    return Err(
-                        self.problem(place(span.start), "a second document: only one is read")
-                    );
-                }
+            if matches!(event, Event::DocumentStart(..)) && document.is_some() {
+                return Err(self.problem(place(span.start), "a second document: only one is read"));
+            }
+            if !matches!(
+                event,
                 Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(..)
-                | Event::DocumentEnd => {}
-                start => document = Some(self.node(&mut events, (start, span), 0)?),
+                    | Event::StreamEnd
+                    | Event::DocumentStart(..)
+                    | Event::DocumentEnd
+            ) {
+                document = Some(self.node(&mut events, (event, span), 0)?);
             }
         }
         Ok(document.unwrap_or(Node {
@@ -79,6 +79,10 @@ impl<'f> Builder<'f> {
         }))
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum is open, and only these are values"
+    )]
     fn node<'t>(
         &mut self,
         events: &mut Events<'t>,

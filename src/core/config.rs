@@ -1,0 +1,217 @@
+//! What is the core told at start?
+//!
+//! The keys and variables of the reference server (WIRE §10), so that its `config.yml` and its environment work
+//! unchanged, plus `database.url`. Plain data: every default applied, every secret loaded.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateward_auth::Secret;
+use ipnet::IpNet;
+
+/// Everything the core is told at start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `gateway.*`
+    pub gateway: Gateway,
+    /// `http.*`
+    pub http: Http,
+    /// `database.*`
+    pub database: Database,
+    /// `fcm.*`
+    pub fcm: Fcm,
+    /// `sse.*`
+    pub sse: Sse,
+    /// `messages.*`
+    pub messages: Messages,
+    /// `cache.url`: where caches live.
+    pub cache: Backend,
+    /// `pubsub.*`: how core processes tell each other about events.
+    pub pubsub: Pubsub,
+    /// `jwt.*`: the minted tokens it accepts.
+    pub jwt: Jwt,
+    /// `otp.*`: one-time codes.
+    pub otp: Otp,
+    /// `tasks.*`: background work.
+    pub tasks: Tasks,
+    /// `DEBUG`, or `log.level`: what is written to standard error.
+    pub log_level: gateward_boot::logs::Level,
+}
+
+/// `gateway.*`
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// `gateway.mode` with what belongs to it.
+    pub mode: Mode,
+    /// `gateway.private_token`; `None` when empty. Registration asks for it in private mode.
+    pub private_token: Option<Secret>,
+    /// `gateway.upstream_url`: the public cloud that relays pushes in private mode.
+    pub upstream_url: String,
+}
+
+/// `gateway.mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Anybody may register a device; pushes go through FCM.
+    Public,
+    /// Registration needs the private token; pushes go through the upstream.
+    Private,
+}
+
+/// `http.*`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// `http.listen`
+    pub listen: SocketAddr,
+    /// Where a worker process answers health and metrics: `http.listen` if given.
+    pub worker_listen: SocketAddr,
+    /// `http.proxies`: peers whose `X-Forwarded-*` are believed; empty believes everybody, as the reference does.
+    pub proxies: Vec<IpNet>,
+    /// `http.api.host` and `http.api.path`: the public address, for the API catalog.
+    pub api: Option<PublicApi>,
+    /// `http.openapi.enabled`
+    pub openapi: bool,
+}
+
+/// `http.api.*`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicApi {
+    /// `http.api.host`
+    pub host: String,
+    /// `http.api.path`
+    pub path: String,
+}
+
+/// `database.*`
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `database.url`
+    pub url: DatabaseUrl,
+    /// `database.max_open_conns`; 0 is four per processor.
+    pub max_open_conns: u32,
+    /// `database.max_idle_conns`; 0 is two per processor.
+    pub max_idle_conns: u32,
+    /// `database.debug`: whether statements are logged.
+    pub debug: bool,
+}
+
+/// `database.url`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite://path`; the file is made if it is not there.
+    Sqlite(std::path::PathBuf),
+    /// `sqlite::memory:`, gone with the process.
+    SqliteMemory,
+}
+
+/// `fcm.*`
+#[derive(Clone, Debug)]
+pub struct Fcm {
+    /// `fcm.credentials_json`; `None` when empty: push is off.
+    pub credentials_json: Option<Secret>,
+    /// `fcm.debounce_seconds`, at least 5 s.
+    pub debounce: Duration,
+    /// `fcm.timeout_seconds`, at least 1 s.
+    pub timeout: Duration,
+}
+
+/// `sse.*`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sse {
+    /// `sse.keep_alive_period_seconds`
+    pub keep_alive: Duration,
+}
+
+/// `messages.*`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// `messages.cache_ttl_seconds`
+    pub cache_ttl: Duration,
+    /// `messages.hashing_interval_seconds`
+    pub hashing_interval: Duration,
+    /// `messages.queue.*`
+    pub queue: Queue,
+}
+
+/// `messages.queue.*`; a limit of 0 is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// `messages.queue.max_pending`
+    pub max_pending: u64,
+    /// `messages.queue.max_pending_age`
+    pub max_pending_age: Duration,
+    /// `messages.queue.max_failed`
+    pub max_failed: u64,
+    /// `messages.queue.max_failed_age`
+    pub max_failed_age: Duration,
+    /// `messages.queue.stats_refresh_interval`
+    pub stats_refresh_interval: Duration,
+    /// `messages.queue.stats_cache_ttl`
+    pub stats_cache_ttl: Duration,
+}
+
+/// Where shared state lives.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// `memory://`: in this process.
+    Memory,
+    /// `redis://…`; may hold a password.
+    Redis(Secret),
+}
+
+/// `pubsub.*`
+#[derive(Clone, Debug)]
+pub struct Pubsub {
+    /// `pubsub.url`
+    pub url: Backend,
+    /// `pubsub.buffer_size`: events that may wait for a slow reader.
+    pub buffer_size: usize,
+}
+
+/// `jwt.*`
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// `jwt.secret`: at least 32 bytes.
+    pub secret: Secret,
+    /// `jwt.issuer`; `None` when empty.
+    pub issuer: Option<String>,
+    /// `jwt.access_ttl`, or `jwt.ttl` if that is given. Only read for compatibility: the core issues no tokens.
+    pub access_ttl: Duration,
+    /// `jwt.refresh_ttl`. Only read for compatibility.
+    pub refresh_ttl: Duration,
+}
+
+/// `otp.*`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Otp {
+    /// `otp.enabled`
+    pub enabled: bool,
+    /// `otp.length`: digits of a code.
+    pub length: u8,
+    /// `otp.ttl`
+    pub ttl: Duration,
+    /// `otp.retries`: attempts to find a code that is not in use.
+    pub retries: u8,
+}
+
+/// `tasks.*`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tasks {
+    /// `tasks.messages_hashing.interval`
+    pub messages_hashing_interval: Duration,
+    /// `tasks.messages_cleanup.*`
+    pub messages_cleanup: Cleanup,
+    /// `tasks.devices_cleanup.*`
+    pub devices_cleanup: Cleanup,
+    /// `tasks.tokens_cleanup.*`
+    pub tokens_cleanup: Cleanup,
+}
+
+/// One cleaning task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cleanup {
+    /// How often it runs.
+    pub interval: Duration,
+    /// How old what it removes must be.
+    pub max_age: Duration,
+}
