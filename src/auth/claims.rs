@@ -156,7 +156,9 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
         let mut claims = Claims::default();
         let mut unknown = Names::default();
         while let Some(name) = map.next_key()? {
-            let Found::Text(name) = name else { return Err(A::Error::custom("a name that is no text")) };
+            let Found::Text(name) = name else {
+                return Err(A::Error::custom("a name that is no text"));
+            };
             let twice = if let Some(slot) = claims.slot(&name) {
                 slot.replace(map.next_value()?).is_some()
             } else {
@@ -209,7 +211,11 @@ impl<'de> Visitor<'de> for FoundVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Found<'de>, E> {
-        Ok(if number < 0 { Found::Other } else { Found::Integer(number) })
+        Ok(if number < 0 {
+            Found::Other
+        } else {
+            Found::Integer(number)
+        })
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Found<'de>, E> {

@@ -68,7 +68,9 @@ impl CredentialError {
 /// Takes the value of the one `Authorization` header apart; `None` when there is none. The scheme is matched without
 /// case (RFC 9110 §11.1).
 pub fn parse(header: Option<&[u8]>) -> Result<Credential<'_>, CredentialError> {
-    let Some(header) = header else { return Ok(Credential::None) };
+    let Some(header) = header else {
+        return Ok(Credential::None);
+    };
     if let Some(value) = value_of(header, "Basic") {
         return login(value).map(Credential::Basic);
     }
@@ -98,12 +100,19 @@ fn login(value: &[u8]) -> Result<Login, CredentialError> {
     if password.is_empty() {
         return Err(CredentialError::EmptyPassword);
     }
-    Ok(Login { user: user.to_owned(), password: Secret::new(password) })
+    Ok(Login {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    })
 }
 
 fn text(value: &[u8]) -> Result<&str, CredentialError> {
     let text = std::str::from_utf8(value).map_err(|_| CredentialError::NotUtf8)?;
-    if text.chars().any(char::is_control) { Err(CredentialError::Control) } else { Ok(text) }
+    if text.chars().any(char::is_control) {
+        Err(CredentialError::Control)
+    } else {
+        Ok(text)
+    }
 }
 
 #[cfg(test)]

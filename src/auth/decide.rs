@@ -118,7 +118,12 @@ pub fn decide(requirement: &Requirement, evidence: Evidence, on_outage: OnOutage
         }
     };
     let (scope, wildcard) = check_need(&requirement.need, &holder)?;
-    Ok(Grant { holder, scope, wildcard, degraded })
+    Ok(Grant {
+        holder,
+        scope,
+        wildcard,
+        degraded,
+    })
 }
 
 /// `Ok(true)` when we go on with a list that may be out of date.

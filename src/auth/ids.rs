@@ -103,7 +103,11 @@ impl UserId {
     /// The same user in capitals: the canonical name where a policy says `user_names: upper` (SMSGate compares logins
     /// without case, WIRE §2.2).
     pub fn to_upper(&self) -> Self {
-        if self.0.chars().any(char::is_lowercase) { Self(Arc::from(self.0.to_uppercase())) } else { self.clone() }
+        if self.0.chars().any(char::is_lowercase) {
+            Self(Arc::from(self.0.to_uppercase()))
+        } else {
+            self.clone()
+        }
     }
 }
 
@@ -145,7 +149,10 @@ mod tests {
         assert_eq!(UserId::parse("a").unwrap().as_str(), "a");
         assert!(UserId::parse(&"a".repeat(128)).is_ok());
         assert_eq!(UserId::parse(&"a".repeat(129)), Err(IdError::TooLong));
-        assert!(TokenId::parse(&"\u{1F600}".repeat(128)).is_ok(), "characters count, not bytes");
+        assert!(
+            TokenId::parse(&"\u{1F600}".repeat(128)).is_ok(),
+            "characters count, not bytes"
+        );
         assert_eq!(TokenId::parse(&"\u{1F600}".repeat(129)), Err(IdError::TooLong));
         assert_eq!(TokenId::parse(&"a".repeat(1 << 20)), Err(IdError::TooLong));
     }

@@ -73,7 +73,10 @@ pub struct Signer {
 impl Signer {
     /// A signer; without an issuer (or with an empty one) `iss` is left out, as SMSGate does.
     pub fn new(key: Hs256Key, issuer: Option<String>) -> Self {
-        Self { key, issuer: issuer.filter(|issuer| !issuer.is_empty()) }
+        Self {
+            key,
+            issuer: issuer.filter(|issuer| !issuer.is_empty()),
+        }
     }
 
     /// An access token.
@@ -168,7 +171,10 @@ impl Payload {
     fn quote(&mut self, text: &str) {
         self.0.push('"');
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        while let Some(at) = rest
+            .bytes()
+            .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+        {
             let (plain, tail) = rest.split_at(at);
             self.0.push_str(plain);
             let mut characters = tail.chars();

@@ -42,7 +42,11 @@ impl Scope {
             return Err(ScopeError::TooLong);
         }
         let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":_.-".contains(&byte);
-        if text.bytes().all(known) { Ok(Self(Arc::from(text))) } else { Err(ScopeError::Character) }
+        if text.bytes().all(known) {
+            Ok(Self(Arc::from(text)))
+        } else {
+            Err(ScopeError::Character)
+        }
     }
 
     /// The name.
@@ -81,7 +85,9 @@ impl AsRef<str> for Scope {
 /// INVARIANT(scopes match exactly): test `tests::look_alikes_satisfy_nothing`.
 pub fn satisfies<S: AsRef<str>>(held: &[S], needed: &Scope, exact: bool, wildcard: Option<&Scope>) -> bool {
     let wildcard = if exact { None } else { wildcard };
-    held.iter().map(AsRef::as_ref).any(|name| name == needed.as_str() || wildcard.is_some_and(|w| name == w.as_str()))
+    held.iter()
+        .map(AsRef::as_ref)
+        .any(|name| name == needed.as_str() || wildcard.is_some_and(|w| name == w.as_str()))
 }
 
 #[cfg(test)]
@@ -109,7 +115,12 @@ mod tests {
     fn the_very_name_satisfies() {
         assert!(satisfies(&["x", "messages:send"], &scope("messages:send"), false, None));
         assert!(satisfies(&["messages:send"], &scope("messages:send"), true, None));
-        assert!(!satisfies::<&str>(&[], &scope("messages:send"), false, Some(&scope(ALL_ANY))));
+        assert!(!satisfies::<&str>(
+            &[],
+            &scope("messages:send"),
+            false,
+            Some(&scope(ALL_ANY))
+        ));
     }
 
     #[test]
@@ -117,7 +128,10 @@ mod tests {
         let any = scope(ALL_ANY);
         assert!(satisfies(&[ALL_ANY], &scope("messages:send"), false, Some(&any)));
         assert!(!satisfies(&[ALL_ANY], &scope(TOKENS_REFRESH), true, Some(&any)));
-        assert!(!satisfies(&[ALL_ANY], &scope("messages:send"), false, None), "no wildcard in this policy");
+        assert!(
+            !satisfies(&[ALL_ANY], &scope("messages:send"), false, None),
+            "no wildcard in this policy"
+        );
     }
 
     // SECURITY 17
@@ -138,7 +152,10 @@ mod tests {
             "m\u{435}ssages:send",
             "messages:send\0",
         ] {
-            assert!(!satisfies(&[trick], &scope("messages:send"), false, Some(&any)), "{trick:?}");
+            assert!(
+                !satisfies(&[trick], &scope("messages:send"), false, Some(&any)),
+                "{trick:?}"
+            );
         }
     }
 }
