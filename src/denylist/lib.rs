@@ -1,1 +1,24 @@
-//! Placeholder while the crate is being laid out.
+//! Which tokens were revoked, and which refresh token of a login session is the live one?
+//!
+//! Read in this order: [`entry`] is one line of the list, [`replica`] is the list in memory that a request looks at,
+//! [`store`] says what a durable store must be able to do, `embedded` and `redis` are the two stores, and
+//! [`denylist`] puts them together behind one handle.
+//!
+//! This crate answers "clear", "revoked" or "unknown", never "allowed": what follows from that is decided in `auth`. It
+//! knows nothing of HTTP, of signatures, or of routes.
+
+pub mod denylist;
+pub mod entry;
+pub mod ids;
+mod link;
+pub mod options;
+pub mod replica;
+pub mod stats;
+pub mod store;
+pub mod trouble;
+
+pub use denylist::{Clock, Denylist, Health, open};
+pub use options::{OpenError, Options, RedisOptions, Retention};
+pub use stats::{Operation, OperationCount, Stats};
+pub use store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};
+pub use trouble::Trouble;

@@ -1,0 +1,113 @@
+//! Where is the list kept, and for how long does a line of it matter? Plain data, checked; opens nothing.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateward_auth::{Secret, UnixSeconds};
+
+/// Which store keeps the list.
+#[derive(Debug, Clone)]
+pub enum Options {
+    /// A file of this process alone.
+    Embedded {
+        /// The file; it is made with mode 0600. Its folder must be there.
+        path: PathBuf,
+    },
+    /// A Redis server that several processes share.
+    Redis(RedisOptions),
+}
+
+/// How to reach Redis, and how to use it.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// `redis://[user[:password]@]host[:port][/db]`.
+    pub url: String,
+    /// Wins over the user name in `url`.
+    pub username: Option<String>,
+    /// Wins over the password in `url`.
+    pub password: Option<Secret>,
+    /// Starts every key, and holds exactly one hash tag, so that all keys are in one slot of a cluster.
+    pub prefix: String,
+    /// The whole list is compared with Redis this often.
+    pub resync_every: Duration,
+    /// About this many lines are kept in the feed. A replica that falls further behind loads the whole list.
+    pub feed_length: usize,
+}
+
+impl RedisOptions {
+    /// The defaults: prefix `{gateward}:`, a resync every 30 s, a feed of 10 000 lines.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            username: None,
+            password: None,
+            prefix: "{gateward}:".to_owned(),
+            resync_every: Duration::from_secs(30),
+            feed_length: 10_000,
+        }
+    }
+}
+
+/// The life spans that decide how long a revocation matters.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// The longest life of an access token that the front door accepts.
+    pub max_lifetime: Duration,
+    /// The life of a refresh token.
+    pub refresh_ttl: Duration,
+    /// The tolerance of the time checks: a token matters this long after its `exp`.
+    pub leeway: Duration,
+}
+
+impl Retention {
+    /// Until when a revocation made now can matter, for tokens whose `exp` we do not know.
+    pub fn longest(&self, now: UnixSeconds) -> UnixSeconds {
+        now.plus(seconds(self.max_lifetime.max(self.refresh_ttl)))
+            .plus(self.margin())
+    }
+
+    /// Until when a revocation can matter for a token with this `exp`.
+    pub fn beyond(&self, expires_at: UnixSeconds) -> UnixSeconds {
+        expires_at.plus(self.margin())
+    }
+
+    /// The leeway, and one second for rounding.
+    fn margin(&self) -> i64 {
+        seconds(self.leeway).saturating_add(1)
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Why the list cannot be opened at all: a mistake of the configuration, or a broken file. (Redis being away is neither.)
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the file.
+    #[error("{} is in use by another process", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be made, read or understood.
+    #[error("cannot open {}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the database library says.
+        cause: String,
+    },
+    /// A kind of Redis that is not supported yet.
+    #[error("{scheme}:// is not supported yet (allowed: embedded, redis://host:port/db)")]
+    NotYet {
+        /// The scheme that was asked for.
+        scheme: &'static str,
+    },
+    /// Not an address of a Redis server. The text never holds the address, because it may hold a password.
+    #[error("not a redis address: {0}")]
+    Address(&'static str),
+    /// The key prefix has no hash tag, or more than one.
+    #[error("the key prefix must hold exactly one hash tag, such as {{gateward}}:")]
+    Prefix,
+}

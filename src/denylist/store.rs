@@ -1,0 +1,183 @@
+//! What must a durable store be able to do? Says nothing of how, and nothing of the list in memory.
+
+use std::time::Duration;
+
+use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
+
+use crate::entry::Line;
+use crate::trouble::Trouble;
+
+/// Why there is no answer. Nothing is known about the effect: it may have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be used just now.
+    #[error("store unavailable: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: Trouble,
+    },
+}
+
+/// A login session that starts.
+#[derive(Debug, Clone)]
+pub struct NewFamily {
+    /// Its id, from [`crate::ids::new_family`].
+    pub family: FamilyId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The id of its first refresh token.
+    pub refresh: TokenId,
+    /// When the pair is issued.
+    pub issued_at: UnixSeconds,
+    /// The access token's `exp`.
+    pub access_expires_at: UnixSeconds,
+    /// The refresh token's `exp`.
+    pub refresh_expires_at: UnixSeconds,
+}
+
+/// The claims of a pair of tokens, so that they can be signed again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// The access token's id.
+    pub access: TokenId,
+    /// The refresh token's id.
+    pub refresh: TokenId,
+    /// The access token's scopes (the refresh token's `original_scopes`).
+    pub scopes: Vec<Box<str>>,
+    /// The `iat` of both.
+    pub issued_at: UnixSeconds,
+    /// The access token's `exp`.
+    pub access_expires_at: UnixSeconds,
+    /// The refresh token's `exp`.
+    pub refresh_expires_at: UnixSeconds,
+}
+
+/// A refresh token that is presented, and the pair that would follow.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The family that the presented token names.
+    pub family: FamilyId,
+    /// The user that it names.
+    pub user: UserId,
+    /// Its id.
+    pub presented: TokenId,
+    /// Its epoch claim.
+    pub epoch: u64,
+    /// The pair that becomes live if the presented token is the live one.
+    pub successor: Successor,
+    /// For how long the presented token gets the same pair again. Zero: never.
+    pub grace: Duration,
+    /// The time.
+    pub now: UnixSeconds,
+}
+
+/// What became of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// The proposed successor is live. Both tokens carry this epoch.
+    Fresh(u64),
+    /// The token was exchanged a moment ago: sign this pair again, with this epoch.
+    Replayed(Successor, u64),
+    /// The token was exchanged before. The family is revoked now.
+    Reused,
+    /// No exchange.
+    Refused(Refused),
+}
+
+/// Why a rotation is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// The store knows no such family, or not of this user.
+    Unknown,
+    /// The token, its family, or its user's tokens were revoked.
+    Revoked,
+    /// The family has expired.
+    Expired,
+}
+
+impl Refused {
+    /// A word from a closed set, for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What became of revoking a token id. All three are success towards the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeOutcome {
+    /// The id names this family of the caller's, which is revoked.
+    Family(FamilyId),
+    /// The store does not know the id: (caller, id) is on the list.
+    TokenListed,
+    /// The id names a family of somebody else, which stays as it is: (caller, id) is on the list.
+    Foreign,
+}
+
+impl RevokeOutcome {
+    /// A word from a closed set, for logs and metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Family(_) => "family",
+            Self::TokenListed => "token",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// What became of claiming a refresh token that the gateway issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// It is ours to exchange, once.
+    Claimed,
+    /// Somebody has claimed it before.
+    AlreadyClaimed,
+}
+
+/// An answer, and the line that it adds to the list.
+#[derive(Debug)]
+pub(crate) struct Done<T> {
+    pub(crate) answer: T,
+    pub(crate) line: Option<Line>,
+}
+
+impl<T> Done<T> {
+    /// An answer that leaves the list as it is.
+    pub(crate) fn quiet(answer: T) -> Self {
+        Self { answer, line: None }
+    }
+}
+
+/// A durable store. Every method is one atomic step, and is durable before it answers `Ok`.
+#[async_trait::async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Starts a family and answers the user's epoch. `known_epoch` is what the caller's list says; the higher one counts,
+    /// so that a store that lost data does not lead an epoch backwards.
+    async fn open_family(&self, family: &NewFamily, known_epoch: u64) -> Result<Done<u64>, StoreError>;
+    /// Exchanges a refresh token.
+    async fn rotate(&self, rotation: &Rotation, known_epoch: u64) -> Result<Done<Rotated>, StoreError>;
+    /// Revokes a token id for a caller.
+    async fn revoke_token(
+        &self,
+        caller: &UserId,
+        id: &TokenId,
+        now: UnixSeconds,
+    ) -> Result<Done<RevokeOutcome>, StoreError>;
+    /// Revokes everything that a user was issued so far and answers the new epoch.
+    async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<Done<u64>, StoreError>;
+    /// Claims a foreign refresh token id, once, until it expires.
+    async fn claim_adoption(
+        &self,
+        user: &UserId,
+        id: &TokenId,
+        until: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Result<Adoption, StoreError>;
+    /// Gives a claim back, after an exchange that did not happen.
+    async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError>;
+    /// Stops: what was accepted is finished, files are closed.
+    async fn close(&self);
+}
