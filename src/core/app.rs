@@ -1,0 +1,98 @@
+//! What does a request find here? Handles on everything that outlives it. No logic: who may what,
+//! and what happens then, is in the folders of the resources.
+
+use std::fmt;
+
+use axum::http::HeaderValue;
+use gateward_auth::{Hs256Key, Verifier, VerifierRules};
+use gateward_boot::{clock::Clock, random};
+use gateward_contract::headers;
+
+use crate::{
+    Timestamp, config::Config, db::Database, devices::Devices, events::Bus, health::Pings,
+    metrics::Metrics, otp::Codes, server::StartError, users::Users,
+};
+
+/// Clocks of two machines may differ by so much: the sidecar need not run on ours.
+const MINTED_LEEWAY_SECS: i64 = 5;
+/// The sidecar's tokens live for a minute by default; nobody needs one for longer than this.
+const MINTED_MAX_LIFETIME_SECS: i64 = 3600;
+
+/// Everything that outlives a request.
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) database: Database,
+    pub(crate) verifier: Verifier,
+    pub(crate) events: Bus,
+    pub(crate) users: Users,
+    pub(crate) devices: Devices,
+    pub(crate) codes: Codes,
+    pub(crate) pings: Pings,
+    pub(crate) metrics: Metrics,
+    pub(crate) links: Links,
+    clock: Clock,
+}
+
+/// `Link` headers (WIRE §1.6).
+#[derive(Debug)]
+pub(crate) struct Links {
+    pub(crate) user_api: HeaderValue,
+    pub(crate) elsewhere: HeaderValue,
+}
+
+impl App {
+    /// Opens the database and puts everything together.
+    pub(crate) async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let key = Hs256Key::new(&config.jwt.secret).map_err(StartError::Secret)?;
+        let rules = VerifierRules {
+            issuer: config.jwt.issuer.clone(),
+            leeway_secs: MINTED_LEEWAY_SECS,
+            max_lifetime_secs: MINTED_MAX_LIFETIME_SECS,
+        };
+        let database = Database::open(&config.database.url).await?;
+        let metrics = Metrics::new()?;
+        let links = Links {
+            user_api: HeaderValue::from_static(headers::LINK_USER_API),
+            elsewhere: config
+                .http
+                .api
+                .as_ref()
+                .and_then(|api| HeaderValue::from_str(&headers::link_other(&api.path)).ok())
+                .unwrap_or(HeaderValue::from_static(headers::LINK_OTHER)),
+        };
+        Ok(Self {
+            links,
+            verifier: Verifier::new(key, rules),
+            events: Bus::default(),
+            users: Users::new(database.clone(), random::bytes()),
+            devices: Devices::new(database.clone()),
+            codes: Codes::new(config.otp),
+            pings: Pings::default(),
+            metrics,
+            config,
+            database,
+            clock,
+        })
+    }
+
+    /// The time. A request takes it once and passes it on.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    /// Unpredictable bytes.
+    pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        random::bytes()
+    }
+
+    /// A new id: 21 characters of `A-Za-z0-9_-` (WIRE §6.8).
+    pub(crate) fn nanoid(&self) -> String {
+        gateward_contract::nanoid::nanoid(self.random_bytes())
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}

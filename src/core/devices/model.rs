@@ -1,0 +1,115 @@
+//! What is a device, and how is it shown (WIRE §3.7)? It knows neither tables nor routes.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Timestamp, users::UserId};
+
+/// A device's id: 21 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(Arc<str>);
+
+impl DeviceId {
+    /// Takes an id as the database has it.
+    pub(crate) fn stored(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A stored device.
+pub(crate) struct Device {
+    pub(crate) id: DeviceId,
+    pub(crate) user: UserId,
+    pub(crate) name: Option<String>,
+    /// What it proves itself by.
+    pub(crate) token: String,
+    /// Where pushes for it go; `None`: it listens to events instead.
+    pub(crate) push_token: Option<String>,
+    pub(crate) sim_cards: Vec<SimCard>,
+    pub(crate) last_seen: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// A device that does not exist yet.
+pub(crate) struct NewDevice {
+    pub(crate) id: DeviceId,
+    pub(crate) token: String,
+    pub(crate) name: Option<String>,
+    pub(crate) push_token: Option<String>,
+    pub(crate) sim_cards: Vec<SimCard>,
+}
+
+/// A SIM card, as the device tells; stored in the same form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SimCard {
+    #[serde(default)]
+    pub(crate) slot_index: i64,
+    #[serde(default)]
+    pub(crate) sim_number: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phone_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carrier_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) iccid: Option<String>,
+}
+
+/// A device as clients see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeviceView<'a> {
+    id: &'a str,
+    name: &'a str,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    last_seen: Timestamp,
+    #[serde(skip_serializing_if = "<[SimCard]>::is_empty")]
+    sim_cards: &'a [SimCard],
+}
+
+impl<'a> From<&'a Device> for DeviceView<'a> {
+    fn from(device: &'a Device) -> Self {
+        Self {
+            id: device.id.as_str(),
+            name: device.name.as_deref().unwrap_or_default(),
+            created_at: device.created_at,
+            updated_at: device.updated_at,
+            last_seen: device.last_seen,
+            sim_cards: &device.sim_cards,
+        }
+    }
+}
+
+impl DeviceView<'_> {
+    /// The same, seen at another time.
+    pub(crate) fn seen(self, now: Timestamp) -> Self {
+        Self { last_seen: now, ..self }
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("id", &self.id).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NewDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewDevice").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! How does a phone listen? `GET /mobile/v1/events` (WIRE §4.10).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream::{self, Stream};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::bus::Subscription;
+use super::frame::KEEP_ALIVE;
+use crate::App;
+use crate::http::{DeviceCaller, Routes};
+
+pub(crate) fn routes() -> Routes {
+    Routes::new().at(&["/api/mobile/v1/events"], get(listen))
+}
+
+/// Answers at once and goes on until one side closes. The reference sends its head with the first event only.
+async fn listen(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Response {
+    let subscription = app.events.subscribe(device.user.as_str(), device.id.as_str());
+    let head = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONNECTION, "keep-alive"),
+    ];
+    let frames = frames(subscription, app.config.sse.keep_alive);
+    (head, Body::from_stream(frames)).into_response()
+}
+
+/// Events as they come, and a comment every so often (never, if zero), so that nobody on the way takes the connection for
+/// dead. Ends with the bus.
+fn frames(subscription: Subscription, keep_alive: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let ticks = (!keep_alive.is_zero()).then(|| {
+        let mut ticks = interval_at(Instant::now() + keep_alive, keep_alive);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    });
+    stream::unfold((subscription, ticks), |(mut subscription, mut ticks)| async {
+        let frame = tokio::select! {
+            biased;
+            event = subscription.next() => event?,
+            () = tick(ticks.as_mut()) => KEEP_ALIVE,
+        };
+        Some((Ok(frame), (subscription, ticks)))
+    })
+}
+
+async fn tick(ticks: Option<&mut Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use axum::body::Bytes;
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::frames;
+    use crate::events::frame::KEEP_ALIVE;
+    use crate::events::{Audience, Bus, Event, Kind};
+
+    const PERIOD: Duration = Duration::from_secs(15);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_stream_says_every_so_often_that_it_lives() {
+        let bus = Bus::new();
+        let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
+        let start = tokio::time::Instant::now();
+        for times in 1..=3 {
+            assert_eq!(frames.next().await, Some(Ok(KEEP_ALIVE)));
+            assert_eq!(start.elapsed(), PERIOD * times);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_period_there_are_events_only() {
+        let bus = Bus::new();
+        let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), Duration::ZERO));
+        let quiet = tokio::time::timeout(Duration::from_secs(86_400), frames.next());
+        assert!(quiet.await.is_err());
+        bus.publish(Audience::Device("phone"), &Event::plain(Kind::WebhooksUpdated));
+        let expected = Bytes::from_static(b"event: WebhooksUpdated\ndata: null\n\n");
+        assert_eq!(frames.next().await, Some(Ok(expected)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_come_at_once_and_the_end_of_the_bus_is_the_end() {
+        let bus = Bus::new();
+        let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
+        bus.publish(
+            Audience::Device("phone"),
+            &Event::message_cancelled("e1".to_owned()),
+        );
+        let expected = Bytes::from_static(b"event: MessageCancelled\ndata: {\"messageId\":\"e1\"}\n\n");
+        assert_eq!(frames.next().now_or_never(), Some(Some(Ok(expected))));
+        bus.close();
+        assert_eq!(frames.next().now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_reads_any_more_is_unsubscribed() {
+        let bus = Bus::new();
+        let frames = frames(bus.subscribe("ALICE", "phone"), PERIOD);
+        assert_eq!(bus.open_streams(), 1);
+        drop(frames);
+        assert_eq!(bus.open_streams(), 0);
+    }
+}

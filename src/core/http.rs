@@ -1,0 +1,23 @@
+//! Which way does a request take? Size → envelope (id, links) → canonical path → route → caller →
+//! handler. The order is [`router`]; each step is a file below. It knows no resource.
+
+mod address;
+mod authorization;
+mod body;
+mod caller;
+mod envelope;
+mod error;
+mod path;
+mod reply;
+mod routes;
+mod unknown;
+
+pub(crate) use address::ClientAddress;
+pub(crate) use authorization::Authorization;
+pub(crate) use body::RawBody;
+pub(crate) use caller::{
+    Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in,
+};
+pub(crate) use error::ApiError;
+pub(crate) use reply::Json;
+pub(crate) use routes::{Routes, router};

@@ -1,0 +1,73 @@
+//! Who does a request say it is from? The forms of `Authorization` that devices and the sidecar
+//! use (WIRE §2.1, §2.7). It checks nothing.
+
+use std::fmt;
+
+use axum::http::{HeaderMap, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// The credential of a request, as written.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Authorization<'a> {
+    /// No header, a scheme that we do not know, or one that we know with nothing behind it.
+    None,
+    /// `Basic`, decoded.
+    Basic {
+        /// Up to the first colon.
+        login: String,
+        /// Everything after it.
+        password: String,
+    },
+    /// `Basic` that cannot be read, or more than one header: refused wherever it is looked at.
+    Unreadable,
+    /// `Bearer`
+    Bearer(&'a str),
+    /// `Code`
+    Code(&'a str),
+}
+
+impl<'a> Authorization<'a> {
+    /// The credential in these headers. Schemes are compared without case.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Self::None;
+        };
+        if values.next().is_some() {
+            return Self::Unreadable;
+        }
+        let Ok(text) = value.to_str() else {
+            return Self::Unreadable;
+        };
+        let Some((scheme, rest)) = text.split_once(' ').filter(|(_, rest)| !rest.is_empty()) else {
+            return Self::None;
+        };
+        if scheme.eq_ignore_ascii_case("basic") {
+            basic(rest).unwrap_or(Self::Unreadable)
+        } else if scheme.eq_ignore_ascii_case("bearer") {
+            Self::Bearer(rest)
+        } else if scheme.eq_ignore_ascii_case("code") {
+            Self::Code(rest)
+        } else {
+            Self::None
+        }
+    }
+}
+
+fn basic(encoded: &str) -> Option<Authorization<'_>> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (login, password) = decoded.split_once(':')?;
+    Some(Authorization::Basic { login: login.to_owned(), password: password.to_owned() })
+}
+
+impl fmt::Debug for Authorization<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic",
+            Self::Unreadable => "Unreadable",
+            Self::Bearer(_) => "Bearer",
+            Self::Code(_) => "Code",
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! What did the client send? At most 4 MiB (WIRE §1.4), in a bounded time, not looked into.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+};
+
+use gateward_contract::{ParseError, Value, json};
+
+use super::ApiError;
+
+/// The largest body, in bytes.
+pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
+/// How long a body may take to come; the reference's 5 s are for clients nearer than a phone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A body as it came.
+#[derive(Debug)]
+pub(crate) struct RawBody {
+    /// `Content-Type`, if it is text.
+    pub(crate) content_type: Option<String>,
+    /// The bytes.
+    pub(crate) bytes: Bytes,
+}
+
+impl RawBody {
+    /// The one JSON value that it is.
+    pub(crate) fn json(&self) -> Result<Value, ParseError> {
+        json::parse_body(self.content_type.as_deref(), &self.bytes)
+    }
+}
+
+impl<S: Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let content_type = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let reading = to_bytes(request.into_body(), MAX_BODY);
+        let bytes = tokio::time::timeout(PATIENCE, reading)
+            .await
+            .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "Request Timeout"))?
+            // A broken connection ends here, too, and nobody reads that answer.
+            .map_err(|_| too_large())?;
+        Ok(Self { content_type, bytes })
+    }
+}
+
+/// The answer to a body over [`MAX_BODY`].
+pub(super) fn too_large() -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+}

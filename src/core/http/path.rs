@@ -1,0 +1,162 @@
+//! Which path is meant? The reference's router folds the case of literals, ignores one slash at
+//! the end and decodes before it matches (WIRE §1.3); axum does none of that. So a path is
+//! rewritten before routing: literals as the route spells them, parameters encoded in one way.
+//!
+//! It does not refuse ambiguous paths: they match nothing, and the sidecar refuses them earlier.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{Uri, uri::PathAndQuery},
+    middleware::Next,
+    response::Response,
+};
+
+/// The parts of the tree where authentication comes before routing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Area {
+    /// `/api/3rdparty/v1`
+    UserApi,
+    /// `/api/mobile/v1`
+    DeviceApi,
+    /// Anything else.
+    Elsewhere,
+}
+
+impl Area {
+    /// The area of a path as it came.
+    pub(super) fn of(path: &str) -> Self {
+        let segments = decode(path);
+        let under = |prefix: [&str; 3]| {
+            let mut given = segments.iter();
+            prefix.iter().all(|name| given.next().is_some_and(|s| s.eq_ignore_ascii_case(name)))
+        };
+        if under(["api", "3rdparty", "v1"]) {
+            Self::UserApi
+        } else if under(["api", "mobile", "v1"]) {
+            Self::DeviceApi
+        } else {
+            Self::Elsewhere
+        }
+    }
+}
+
+/// The paths of all routes, taken apart.
+#[derive(Debug)]
+pub(super) struct Patterns(Vec<Vec<Piece>>);
+
+#[derive(Debug)]
+enum Piece {
+    Literal(&'static str),
+    Parameter,
+}
+
+impl Patterns {
+    /// From paths such as `/api/3rdparty/v1/devices/{id}`.
+    pub(super) fn new(paths: &[&'static str]) -> Self {
+        let mut patterns: Vec<Vec<Piece>> = paths
+            .iter()
+            .map(|path| {
+                path.split('/')
+                    .skip(1)
+                    .map(|segment| {
+                        if segment.starts_with('{') { Piece::Parameter } else { Piece::Literal(segment) }
+                    })
+                    .collect()
+            })
+            .collect();
+        // A literal is more specific than a parameter, as in the router itself.
+        patterns.sort_by_key(|pieces: &Vec<Piece>| {
+            pieces.iter().filter(|piece| matches!(piece, Piece::Parameter)).count()
+        });
+        Self(patterns)
+    }
+
+    /// The path in the spelling that the router knows; `None` if no route is meant.
+    fn canonical(&self, path: &str) -> Option<String> {
+        let segments = decode(path);
+        self.0.iter().find(|pieces| matches(pieces, &segments)).map(|pieces| {
+            let mut canonical = String::with_capacity(path.len());
+            for (piece, segment) in pieces.iter().zip(&segments) {
+                canonical.push('/');
+                match piece {
+                    Piece::Literal(literal) => canonical.push_str(literal),
+                    Piece::Parameter => encode(segment, &mut canonical),
+                }
+            }
+            canonical
+        })
+    }
+}
+
+fn matches(pieces: &[Piece], segments: &[String]) -> bool {
+    pieces.len() == segments.len()
+        && pieces.iter().zip(segments).all(|(piece, segment)| match piece {
+            Piece::Literal(literal) => segment.eq_ignore_ascii_case(literal),
+            Piece::Parameter => !segment.is_empty(),
+        })
+}
+
+/// The segments of a path, decoded once and as a whole: an encoded slash separates, too.
+fn decode(path: &str) -> Vec<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        if let (b'%', Some((digits, after))) = (byte, tail.split_at_checked(2))
+            && let Some(decoded) = hex(digits)
+        {
+            bytes.push(decoded);
+            rest = after;
+        } else {
+            bytes.push(byte);
+            rest = tail;
+        }
+    }
+    let decoded = String::from_utf8_lossy(&bytes);
+    let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
+    let decoded = decoded.strip_suffix('/').unwrap_or(decoded);
+    decoded.split('/').map(str::to_owned).collect()
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    // `from_str_radix` takes a sign, too.
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+fn encode(segment: &str, path: &mut String) {
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            for nibble in [byte >> 4, byte & 0xf] {
+                path.extend(char::from_digit(nibble.into(), 16));
+            }
+        }
+    }
+}
+
+/// Rewrites the path of a request that a route is meant by; others keep theirs.
+pub(super) async fn canonicalise(
+    State(patterns): State<Arc<Patterns>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(uri) = rewritten(&patterns, request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
+
+fn rewritten(patterns: &Patterns, uri: &Uri) -> Option<Uri> {
+    let mut target = patterns.canonical(uri.path())?;
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    Some(Uri::from(target.parse::<PathAndQuery>().ok()?))
+}

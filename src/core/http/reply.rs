@@ -1,0 +1,20 @@
+//! How is an answer written as JSON? As Go writes it: compact, in the order of the fields, with
+//! `<`, `>` and `&` escaped (WIRE §1.9), as `application/json` and nothing behind it.
+
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use gateward_contract::{headers, json};
+use serde::Serialize;
+
+/// A body in JSON.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let kind = HeaderValue::from_static(headers::JSON);
+        ([(header::CONTENT_TYPE, kind)], json::to_vec(&self.0)).into_response()
+    }
+}

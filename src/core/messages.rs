@@ -1,0 +1,19 @@
+//! What do clients send, and what became of it? Messages from the request to the phone and back (WIRE §3, §4, §6).
+//!
+//! Rules without IO: [`draft`] (what may be sent), [`phone`] (numbers), [`query`], [`report`] (what phones say), [`state`],
+//! [`content`]; what others see: [`view`] (clients) and [`queue`] (phones). The database is [`store`]'s, HTTP is
+//! [`routes`]'.
+
+mod content;
+mod draft;
+mod phone;
+mod query;
+mod queue;
+mod report;
+mod routes;
+mod state;
+mod store;
+mod view;
+
+pub(crate) use routes::routes;
+pub(crate) use store::Messages;

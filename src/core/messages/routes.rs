@@ -1,0 +1,223 @@
+//! What do clients and phones see? The routes of messages on both APIs (WIRE §3.1 to §3.5, §4.6, §4.7).
+//!
+//! The order of the checks in [`send`] is the reference's: query, body, rules, device, numbers.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use gateward_contract::{headers, json};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::draft::{Checked, Draft, NewMessage};
+use super::query::{ListQuery, Order, SendQuery};
+use super::report::{self, Report};
+use super::state::State as MessageState;
+use super::store::{CancelRefusal, Inserted};
+use super::view::{Message, Recipient};
+use crate::db::StoreError;
+use crate::devices::DeviceId;
+use crate::events::{Audience, Event, Kind};
+use crate::http::{ApiError, Caller, DeviceCaller, Json, RawBody, Routes};
+use crate::users::UserId;
+use crate::{App, Timestamp};
+
+/// All of them, with their aliases.
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .at(
+            &["/api/3rdparty/v1/messages", "/api/3rdparty/v1/message"],
+            get(list).post(send),
+        )
+        .at(
+            &["/api/3rdparty/v1/messages/{id}", "/api/3rdparty/v1/message/{id}"],
+            get(read).delete(cancel),
+        )
+        .at(
+            &["/api/mobile/v1/message", "/api/mobile/v1/messages"],
+            get(pull).patch(report),
+        )
+}
+
+async fn send(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    RawQuery(query): RawQuery,
+    body: RawBody,
+) -> Result<Response, ApiError> {
+    let now = app.now();
+    let query = SendQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
+    let body = json::parse_body(body.content_type.as_deref(), &body.bytes).map_err(refused)?;
+    let draft = Draft::read(&body).map_err(refused)?;
+    let checked = draft.check(now).map_err(refused)?;
+    let device = choose_device(&app, &user, &checked, query, now).await?;
+    let message = checked.prepare(query.skip_phone_validation, now).map_err(refused)?;
+    let id = message.id.clone().unwrap_or_else(|| app.nanoid());
+
+    match app.messages.insert(&device, &id, &message, now).await.map_err(failed)? {
+        Inserted::Stored => {}
+        Inserted::DeviceGone => return Err(no_device()),
+        Inserted::IdTaken => {
+            let text = "message with the same ID already exists";
+            return Err(ApiError::new(StatusCode::CONFLICT, text));
+        }
+    }
+    let audience = Audience::Device(device.as_str());
+    app.events.publish(audience, &Event::plain(Kind::MessageEnqueued));
+
+    let location = [(header::LOCATION, location(app.config.http.public_path(), &id))];
+    let accepted = Json(accepted(id, &device, message, now));
+    Ok((StatusCode::ACCEPTED, location, accepted).into_response())
+}
+
+/// The device that the client named, or any of the user's: all have the same chance (WIRE §3.1).
+async fn choose_device(
+    app: &App,
+    user: &UserId,
+    message: &Checked,
+    query: SendQuery,
+    now: Timestamp,
+) -> Result<DeviceId, ApiError> {
+    let seen_since = query.device_active_within.map(|window| now.minus(window));
+    let devices = app.messages.devices(user, message.device_id(), seen_since);
+    let mut devices = devices.await.map_err(failed)?;
+    match devices.len() {
+        0 => Err(no_device()),
+        count => Ok(devices.swap_remove(pick(count, app.random_bytes()))),
+    }
+}
+
+/// One of so many, evenly: the bias of 64 random bits is beyond measuring.
+fn pick(count: usize, random: [u8; 8]) -> usize {
+    let scaled = (u128::from(u64::from_le_bytes(random)) * count as u128) >> 64;
+    usize::try_from(scaled).unwrap_or_default()
+}
+
+/// The message as it was stored; the numbers come in the order of the request here.
+fn accepted(id: String, device: &DeviceId, message: NewMessage, now: Timestamp) -> Message {
+    let pending = |phone_number| Recipient {
+        phone_number,
+        state: MessageState::Pending,
+        error: None,
+    };
+    Message {
+        id,
+        device: device.as_str().to_owned(),
+        state: MessageState::Pending,
+        is_hashed: false,
+        is_encrypted: message.is_encrypted,
+        recipients: message.numbers.into_iter().map(pending).collect(),
+        history: [(MessageState::Pending, now)].into(),
+        content: Some(message.content),
+        created_at: now,
+    }
+}
+
+/// Everything but the unreserved characters of RFC 3986.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where the message can be read; by the singular alias, as in the reference.
+fn location(public_path: &str, id: &str) -> HeaderValue {
+    let path = format!(
+        "{public_path}/3rdparty/v1/message/{}",
+        utf8_percent_encode(id, SEGMENT)
+    );
+    // Only a strange public path could be no header value.
+    HeaderValue::try_from(path).unwrap_or(HeaderValue::from_static("/"))
+}
+
+async fn list(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = ListQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
+    let page = app.messages.list(&user, &query).await;
+    let page = page.map_err(|error| failure(&error, "failed to retrieve message history"))?;
+    let total = [(HeaderName::from_static(headers::X_TOTAL_COUNT), page.total.to_string())];
+    Ok((total, Json(page.messages)).into_response())
+}
+
+async fn read(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Message>, ApiError> {
+    let message = app.messages.find(&user, &id).await;
+    let message = message.map_err(|error| failure(&error, "failed to get message state"))?;
+    message
+        .map(Json)
+        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "message not found"))
+}
+
+async fn cancel(
+    State(app): State<Arc<App>>,
+    Caller(user): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Message>, ApiError> {
+    let cancelled = app.messages.cancel(&user, &id, app.now()).await.map_err(failed)?;
+    let message = cancelled.map_err(|refusal| {
+        let status = match refusal {
+            CancelRefusal::NotFound => StatusCode::NOT_FOUND,
+            CancelRefusal::Ambiguous => StatusCode::BAD_REQUEST,
+            CancelRefusal::NotPending => StatusCode::CONFLICT,
+        };
+        ApiError::new(status, refusal.to_string())
+    })?;
+    let event = Event::message_cancelled(message.id.clone());
+    app.events.publish(Audience::Device(&message.device), &event);
+    Ok(Json(message))
+}
+
+async fn pull(
+    State(app): State<Arc<App>>,
+    DeviceCaller(device): DeviceCaller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let order = Order::parse(&query.unwrap_or_default()).map_err(refused)?;
+    let queue = app.messages.pull(&device.id, order).await?;
+    let now = app.now();
+    let queue: Vec<_> = queue.iter().map(|queued| queued.view(now)).collect();
+    Ok(Json(queue).into_response())
+}
+
+/// Answers 204 once the list makes sense; reports that do not are ignored, each for itself. When the database fails the
+/// phone is told, other than by the reference: it will try again.
+async fn report(
+    State(app): State<Arc<App>>,
+    DeviceCaller(device): DeviceCaller,
+    body: RawBody,
+) -> Result<StatusCode, ApiError> {
+    let body = json::parse_body(body.content_type.as_deref(), &body.bytes).map_err(refused)?;
+    let reports = report::read(&body).map_err(refused)?;
+    let given = reports.len();
+    let reports: Vec<_> = reports.into_iter().filter_map(Report::read).collect();
+    let applied = app.messages.apply(&device.id, &reports, app.now()).await?;
+    if applied.len() < given {
+        let ignored = given - applied.len();
+        tracing::info!(device = %device.id, ignored, "reports ignored");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn refused(reason: impl std::error::Error) -> ApiError {
+    ApiError::bad_request(reason.to_string())
+}
+
+fn no_device() -> ApiError {
+    ApiError::bad_request("failed to select device: record not found")
+}
+
+fn failed(error: StoreError) -> ApiError {
+    failure(&error, "failed to handle request")
+}
+
+fn failure(error: &StoreError, message: &'static str) -> ApiError {
+    tracing::error!(%error, "database failure");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Which codes are out, and whose are they? It knows neither time nor randomness of its own.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Mutex, PoisonError},
+};
+
+use serde::Serialize;
+
+use crate::{Timestamp, config::Otp, users::UserId};
+
+/// No characters that look alike.
+const ALPHABET: &[u8; 31] = b"23456789abcdefghjkmnpqrstuvwxyz";
+
+/// Why there is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CodeError {
+    /// `otp.enabled` is false.
+    #[error("otp disabled")]
+    Disabled,
+    /// Every attempt hit a code that is in use.
+    #[error("no free code found")]
+    Exhausted,
+}
+
+/// A code and how long it is good, as clients see it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Code {
+    pub(crate) code: String,
+    pub(crate) valid_until: Timestamp,
+}
+
+/// The codes that are out.
+#[derive(Debug)]
+pub(crate) struct Codes {
+    rules: Otp,
+    /// By code: whose, and until when.
+    out: Mutex<HashMap<String, (UserId, Timestamp)>>,
+}
+
+impl Codes {
+    pub(crate) fn new(rules: Otp) -> Self {
+        Self { rules, out: Mutex::default() }
+    }
+
+    /// A new code for a user.
+    pub(crate) fn issue(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+        random: impl Fn() -> [u8; 32],
+    ) -> Result<Code, CodeError> {
+        if !self.rules.enabled {
+            return Err(CodeError::Disabled);
+        }
+        let valid_until = now.plus(self.rules.ttl);
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.retain(|_, (_, until)| *until > now);
+        for _ in 0..self.rules.retries {
+            let code = draw(self.rules.length, &random);
+            if let Entry::Vacant(free) = out.entry(code.clone()) {
+                free.insert((user.clone(), valid_until));
+                return Ok(Code { code, valid_until });
+            }
+        }
+        Err(CodeError::Exhausted)
+    }
+
+    /// The user whose code it is, in any case; it is used up by that.
+    pub(crate) fn consume(&self, code: &str, now: Timestamp) -> Option<UserId> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let (user, until) = out.remove(&code.to_lowercase())?;
+        (self.rules.enabled && until > now).then_some(user)
+    }
+}
+
+/// So many characters of the alphabet, each as likely as the next.
+fn draw(length: u8, random: impl Fn() -> [u8; 32]) -> String {
+    // 248 is the largest multiple of 31 in a byte; what is above would favour some characters.
+    std::iter::repeat_with(random)
+        .flatten()
+        .filter(|byte| *byte < 248)
+        .filter_map(|byte| ALPHABET.get(usize::from(byte) % ALPHABET.len()))
+        .take(usize::from(length))
+        .map(|byte| char::from(*byte))
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! How does the core start and stop? Bind, serve, and on shutdown: accept nothing more, end the
+//! event streams, finish what is running, write down what is in memory.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use gateward_auth::KeyError;
+use gateward_boot::{clock::Clock, metrics::MetricError};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{App, config::Config, db, devices, http};
+
+/// How long a stopping process waits for requests in flight.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why the core did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `jwt.secret`
+    #[error("jwt.secret: {0}")]
+    Secret(KeyError),
+    /// `database.url`
+    #[error("database.url: {0}")]
+    Database(#[from] db::OpenError),
+    /// `http.listen`
+    #[error("http.listen: cannot listen on {address}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A metric is named twice: a mistake of ours.
+    #[error("metrics: {0}")]
+    Metrics(#[from] MetricError),
+}
+
+/// Why the core stopped other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It never ran.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It could not go on accepting.
+    #[error("cannot accept connections: {0}")]
+    Serve(io::Error),
+}
+
+/// A core that listens and is not served yet.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the database and listens on `http.listen`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When one of them cannot be had; nothing is left running then.
+    pub async fn bind(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let listen = config.http.listen;
+        let app = Arc::new(App::open(config, clock).await?);
+        let failed = |source| StartError::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { app, listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is done, then stops: no new connections, event streams end,
+    /// requests in flight are finished within 10 s, and what is only in memory is written down.
+    ///
+    /// # Errors
+    /// When connections cannot be accepted any more.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+        let Self { app, listener, .. } = self;
+        let (stop, mut stopping) = watch::channel(false);
+        let service = http::router(Arc::clone(&app))
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let mut served = std::pin::pin!(
+            axum::serve(listener, service)
+                .with_graceful_shutdown(async move {
+                    // An error means that nobody can ask any more: stop as well.
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                })
+                .into_future()
+        );
+        let mut online = tokio::time::interval(devices::PERIOD);
+        let mut shutdown = std::pin::pin!(shutdown);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut served => break ended,
+                () = &mut shutdown => {
+                    app.events.close();
+                    stop.send_replace(true);
+                    break tokio::time::timeout(DRAIN, served).await.unwrap_or_else(|_| {
+                        tracing::warn!("stopped with requests in flight");
+                        Ok(())
+                    });
+                }
+                _ = online.tick() => write_down(&app).await,
+            }
+        };
+        write_down(&app).await;
+        app.database.close().await;
+        ended.map_err(RunError::Serve)
+    }
+}
+
+/// Starts the core and serves until `shutdown` is done; `ready` hears the address once requests
+/// are accepted.
+///
+/// # Errors
+/// When it cannot start, or cannot go on accepting.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), RunError> {
+    let server = Server::bind(config, clock).await?;
+    ready(server.address());
+    server.serve(shutdown).await
+}
+
+async fn write_down(app: &App) {
+    if let Err(error) = app.devices.flush_online().await {
+        tracing::error!(error = %error, "cannot write down which devices were seen");
+    }
+}

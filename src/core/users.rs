@@ -1,0 +1,127 @@
+//! Users: a login, a password, and nothing else. They are made by registering a device
+//! (WIRE §2.2) and own everything.
+
+mod model;
+mod passwords;
+mod remembered;
+mod routes;
+mod store;
+
+pub use model::UserId;
+pub(crate) use model::{Account, NewUser};
+pub(crate) use routes::routes;
+
+use crate::{
+    Timestamp,
+    db::{Database, StoreError},
+};
+use passwords::{Passwords, Unhashable};
+use remembered::RememberedLogins;
+use store::Store;
+
+/// What can be done with users.
+#[derive(Debug)]
+pub(crate) struct Users {
+    store: Store,
+    passwords: Passwords,
+    remembered: RememberedLogins,
+}
+
+/// Why a user could not be made, logged in or given another password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UserError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The password cannot be hashed, or too many are waiting to be.
+    #[error(transparent)]
+    Password(#[from] Unhashable),
+    /// The login is taken.
+    #[error("user already exists: {0}")]
+    Taken(UserId),
+    /// Not this user's password.
+    #[error("wrong password")]
+    WrongPassword,
+}
+
+impl Users {
+    /// `key` is for the digests of remembered logins.
+    pub(crate) fn new(database: Database, key: [u8; 32]) -> Self {
+        Self {
+            store: Store(database),
+            passwords: Passwords::new(),
+            remembered: RememberedLogins::new(key),
+        }
+    }
+
+    /// The user of that login in any case.
+    pub(crate) async fn find(&self, login: &str) -> Result<Option<UserId>, StoreError> {
+        Ok(self.store.find(login).await?.map(|account| account.id))
+    }
+
+    /// The user whose login (in any case) and password these are; `None` if they are nobody's.
+    pub(crate) async fn log_in(
+        &self,
+        login: &str,
+        password: &str,
+    ) -> Result<Option<UserId>, UserError> {
+        let digest = self.remembered.digest(login, password);
+        if let Some(user) = digest.and_then(|digest| self.remembered.recall(&digest)) {
+            return Ok(Some(user));
+        }
+        let changes = self.remembered.changes();
+        let (user, hash) = match self.store.find(login).await? {
+            Some(account) => (Some(account.id), Some(account.password_hash)),
+            None => (None, None),
+        };
+        if !self.passwords.check(password, hash).await? {
+            return Ok(None);
+        }
+        if let (Some(digest), Some(user)) = (digest, &user) {
+            self.remembered.remember(digest, user.clone(), changes);
+        }
+        Ok(user)
+    }
+
+    /// Login, password and hash of a user to be; nothing is stored.
+    pub(crate) async fn draft(&self, nanoid: &str, salt: [u8; 16]) -> Result<NewUser, UserError> {
+        let (id, password) = model::credentials(nanoid);
+        let password_hash = self.passwords.hash(&password, salt).await?;
+        Ok(NewUser { id, password, password_hash })
+    }
+
+    /// Stores a user within a larger change.
+    pub(crate) async fn insert(
+        change: &mut sqlx::SqliteConnection,
+        user: &NewUser,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        if store::insert(change, user, now).await? {
+            Ok(())
+        } else {
+            Err(UserError::Taken(user.id.clone()))
+        }
+    }
+
+    /// Another password, if `current` is the one he has (WIRE §4.5).
+    pub(crate) async fn change_password(
+        &self,
+        user: &UserId,
+        current: &str,
+        new: &str,
+        salt: [u8; 16],
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        if self.log_in(user.as_str(), current).await?.is_none() {
+            return Err(UserError::WrongPassword);
+        }
+        let hash = self.passwords.hash(new, salt).await?;
+        self.store.change_password(user, &hash, now).await?;
+        // After the change is stored: whoever was let in by the old password meanwhile is not
+        // remembered either.
+        if let Some(digest) = self.remembered.digest(user.as_str(), current) {
+            self.remembered.forget(&digest);
+        }
+        Ok(())
+    }
+}
