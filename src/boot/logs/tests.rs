@@ -8,7 +8,7 @@ use super::*;
 
 /// A standard error that nobody reads until the gate is opened, and that hands on what was written.
 struct Slow {
-    gate: Arc<(Mutex<bool>, Condvar)>,
+    gate: Gate,
     written: Sender<Vec<u8>>,
 }
 
@@ -25,7 +25,9 @@ impl Write for Slow {
     }
 }
 
-fn slow(open: bool) -> (Slow, Arc<(Mutex<bool>, Condvar)>, Receiver<Vec<u8>>) {
+type Gate = Arc<(Mutex<bool>, Condvar)>;
+
+fn slow(open: bool) -> (Slow, Gate, Receiver<Vec<u8>>) {
     let gate = Arc::new((Mutex::new(open), Condvar::new()));
     let (written, read) = channel();
     (
