@@ -10,7 +10,7 @@ use gateward_contract::headers;
 
 use crate::{
     Timestamp, config::Config, db::Database, devices::Devices, events::Bus, health::Pings,
-    metrics::Metrics, otp::Codes, server::StartError, users::Users,
+    messages::Messages, metrics::Metrics, otp::Codes, server::StartError, users::Users,
 };
 
 /// Clocks of two machines may differ by so much: the sidecar need not run on ours.
@@ -26,6 +26,7 @@ pub struct App {
     pub(crate) events: Bus,
     pub(crate) users: Users,
     pub(crate) devices: Devices,
+    pub(crate) messages: Messages,
     pub(crate) codes: Codes,
     pub(crate) pings: Pings,
     pub(crate) metrics: Metrics,
@@ -66,6 +67,7 @@ impl App {
             events: Bus::default(),
             users: Users::new(database.clone(), random::bytes()),
             devices: Devices::new(database.clone()),
+            messages: Messages::new(database.clone()),
             codes: Codes::new(config.otp),
             pings: Pings::default(),
             metrics,

@@ -67,7 +67,8 @@ async fn send(
     let audience = Audience::Device(device.as_str());
     app.events.publish(audience, &Event::plain(Kind::MessageEnqueued));
 
-    let location = [(header::LOCATION, location(app.config.http.public_path(), &id))];
+    let public_path = app.config.http.api.as_ref().map_or("/api", |api| api.path.as_str());
+    let location = [(header::LOCATION, location(public_path, &id))];
     let accepted = Json(accepted(id, &device, message, now));
     Ok((StatusCode::ACCEPTED, location, accepted).into_response())
 }
@@ -121,7 +122,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Where the message can be read; by the singular alias, as in the reference.
 fn location(public_path: &str, id: &str) -> HeaderValue {
     let path = format!(
-        "{public_path}/3rdparty/v1/message/{}",
+        "{}/3rdparty/v1/message/{}",
+        public_path.trim_end_matches('/'),
         utf8_percent_encode(id, SEGMENT)
     );
     // Only a strange public path could be no header value.

@@ -1,0 +1,231 @@
+//! What does a phone report, and to which recipients does it apply? (WIRE §4.7, §6.3)
+//!
+//! A list of reports is refused as a whole when a field is missing; after that each report counts on its own, and one
+//! that makes no sense is ignored: old phones must not be stopped by what they do not know. It knows no database.
+
+use std::collections::BTreeMap;
+
+use gateward_contract::{Object, ParseError, Value, Violations};
+use sha2::{Digest, Sha256};
+
+use super::draft::MAX_NUMBER;
+use super::state::State;
+use crate::Timestamp;
+
+/// One report as it was read; no rule is checked yet.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RawReport {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    /// `None` and empty are different mistakes.
+    pub(crate) recipients: Option<Vec<RawRecipient>>,
+    pub(crate) states: BTreeMap<String, Timestamp>,
+}
+
+/// One recipient of a report as it was read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RawRecipient {
+    pub(crate) phone_number: String,
+    pub(crate) state: String,
+    pub(crate) error: Option<String>,
+}
+
+/// A report that can be applied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Report {
+    /// The client's id of the message.
+    pub(crate) id: String,
+    pub(crate) state: State,
+    pub(crate) recipients: Vec<RecipientReport>,
+    /// When states were reached; of several reports the first counts.
+    pub(crate) history: BTreeMap<State, Timestamp>,
+}
+
+/// What became of the message for one recipient.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RecipientReport {
+    pub(crate) phone_number: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// State and error, as they are stored.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Outcome {
+    pub(crate) state: State,
+    pub(crate) error: Option<String>,
+}
+
+const MAX_ID: usize = 36;
+/// Characters of an error that the reference's column takes.
+const MAX_ERROR: usize = 256;
+
+/// Why a list of reports was refused. `Display` is the text for the client.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Not a list of reports.
+    #[error("{0}")]
+    Unreadable(#[from] ParseError),
+    /// Fields that are missing or too long.
+    #[error("{0}")]
+    Fields(#[from] Violations),
+}
+
+/// The reports of a body.
+pub(crate) fn read(body: &Value) -> Result<Vec<RawReport>, Refusal> {
+    let Some(items) = Object::list_of(body, "MessageState")? else {
+        let mut missing = Violations::new();
+        missing.add("", "required");
+        return Err(missing.into());
+    };
+    let reports = items.iter().map(RawReport::read);
+    let reports: Vec<_> = reports.collect::<Result<_, _>>()?;
+    violations(&reports).finish()?;
+    Ok(reports)
+}
+
+impl RawReport {
+    fn read(item: &Object<'_>) -> Result<Self, ParseError> {
+        let recipients = item.opt_object_list("recipients", "RecipientState")?;
+        let recipients = recipients.map(|recipients| recipients.iter().map(RawRecipient::read).collect());
+        let times = item.opt_time_map("states")?.unwrap_or_default();
+        Ok(Self {
+            id: item.opt_string("id")?.unwrap_or_default(),
+            state: item.opt_string("state")?.unwrap_or_default(),
+            recipients: recipients.transpose()?,
+            states: times.into_iter().map(|(state, at)| (state, at.into())).collect(),
+        })
+    }
+}
+
+impl RawRecipient {
+    fn read(item: &Object<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
+            phone_number: item.opt_string("phoneNumber")?.unwrap_or_default(),
+            state: item.opt_string("state")?.unwrap_or_default(),
+            error: item.opt_string("error")?,
+        })
+    }
+}
+
+/// The fields that a list of reports must not lack, one line each.
+fn violations(reports: &[RawReport]) -> Violations {
+    let mut found = Violations::new();
+    for (index, report) in reports.iter().enumerate() {
+        let mut check = |path: &str, rule: Option<&'static str>| {
+            if let Some(rule) = rule {
+                found.add(format!("[{index}].{path}"), rule);
+            }
+        };
+        check("ID", text_rule(&report.id, MAX_ID));
+        check("State", text_rule(&report.state, usize::MAX));
+        match report.recipients.as_deref() {
+            None => check("Recipients", Some("required")),
+            Some([]) => check("Recipients", Some("min")),
+            Some(recipients) => {
+                for (index, recipient) in recipients.iter().enumerate() {
+                    let number = text_rule(&recipient.phone_number, MAX_NUMBER);
+                    check(&format!("Recipients[{index}].PhoneNumber"), number);
+                    let state = text_rule(&recipient.state, usize::MAX);
+                    check(&format!("Recipients[{index}].State"), state);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn text_rule(text: &str, longest: usize) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("required")
+    } else {
+        (text.chars().count() > longest).then_some("max")
+    }
+}
+
+impl Report {
+    /// `None` when a state is unknown or an error does not fit: the report is to be ignored.
+    pub(crate) fn read(raw: RawReport) -> Option<Self> {
+        let recipients = raw.recipients.unwrap_or_default().into_iter();
+        let history = raw.states.iter();
+        Some(Self {
+            id: raw.id,
+            state: reported(&raw.state)?,
+            recipients: recipients.map(RecipientReport::read).collect::<Option<_>>()?,
+            history: history
+                .map(|(state, at)| State::parse(state).map(|state| (state, *at)))
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    /// What is to be written to which of the stored recipients, which are given as row and number.
+    pub(crate) fn outcomes(
+        &self,
+        stored: &[(i64, String)],
+        is_hashed: bool,
+    ) -> BTreeMap<i64, &Outcome> {
+        let mut outcomes = BTreeMap::new();
+        for recipient in &self.recipients {
+            if let Some(row) = find(&recipient.phone_number, stored, is_hashed) {
+                outcomes.insert(row, &recipient.outcome);
+            }
+        }
+        outcomes
+    }
+}
+
+impl RecipientReport {
+    fn read(raw: RawRecipient) -> Option<Self> {
+        let state = reported(&raw.state)?;
+        let fits = |error: &String| error.chars().count() <= MAX_ERROR;
+        if !raw.error.as_ref().is_none_or(fits) {
+            return None;
+        }
+        Some(Self {
+            phone_number: raw.phone_number,
+            outcome: Outcome {
+                state,
+                error: raw.error,
+            },
+        })
+    }
+}
+
+/// A phone that reports a message has it: what it calls pending is processed here.
+fn reported(name: &str) -> Option<State> {
+    State::parse(name).map(|state| match state {
+        State::Pending => State::Processed,
+        State::Cancelling
+        | State::Cancelled
+        | State::Processed
+        | State::Sent
+        | State::Delivered
+        | State::Failed => state,
+    })
+}
+
+/// The row of the recipient with this number: as it stands, or with the plus that old phones leave out.
+///
+/// The reference always adds the plus, and so never finds encrypted numbers and short codes (WIRE §12.15).
+fn find(number: &str, stored: &[(i64, String)], is_hashed: bool) -> Option<i64> {
+    let row = |number: &str| {
+        let wanted = if is_hashed {
+            number_hash(number)
+        } else {
+            number.to_owned()
+        };
+        let mut rows = stored.iter();
+        rows.find(|(_, stored)| *stored == wanted)
+            .map(|(row, _)| *row)
+    };
+    row(number).or_else(|| row(&format!("+{number}")))
+}
+
+/// What is kept of a number after a while: 16 hexadecimal digits of its SHA-256 (WIRE §6.6).
+fn number_hash(number: &str) -> String {
+    let digest = Sha256::digest(number.as_bytes());
+    let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
+#[cfg(test)]
+mod tests;

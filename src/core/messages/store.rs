@@ -1,0 +1,90 @@
+//! How are messages kept? The statements, one file for each thing that is done.
+//!
+//! Lists of values go in as one JSON text (`json_each`), so that every statement is one fixed text that is prepared
+//! once, whatever the number of recipients. It knows no rule of requests and no HTTP.
+
+mod cancel;
+mod insert;
+mod list;
+mod load;
+mod pull;
+mod report;
+
+use sqlx::SqliteConnection;
+
+pub(crate) use cancel::CancelRefusal;
+pub(crate) use insert::Inserted;
+
+use super::view::Message;
+use crate::db::{Database, StoreError};
+use crate::{Timestamp, devices::DeviceId, users::UserId};
+
+/// The stored messages. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Messages(Database);
+
+impl Messages {
+    pub(crate) fn new(database: Database) -> Self {
+        Self(database)
+    }
+
+    /// The user's devices; only this one, or only those seen since then.
+    pub(crate) async fn devices(
+        &self,
+        user: &UserId,
+        wanted: Option<&str>,
+        seen_since: Option<Timestamp>,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let mut connection = self.0.reader().acquire().await?;
+        let ids = device_ids(&mut connection, user, wanted, seen_since).await?;
+        Ok(ids.iter().map(|id| DeviceId::stored(id)).collect())
+    }
+
+    /// The user's message with this id, with content. When several devices have one of this id: the latest.
+    pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<Message>, StoreError> {
+        let mut reading = self.0.reader().begin().await?;
+        let rows = rows_of(&mut reading, user, id).await?;
+        let Some(latest) = rows.first() else {
+            return Ok(None);
+        };
+        let messages = load::messages(&mut reading, &[*latest], true).await?;
+        Ok(messages.into_iter().next())
+    }
+}
+
+async fn device_ids(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+    wanted: Option<&str>,
+    seen_since: Option<Timestamp>,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
+    )
+    .bind(user.as_str())
+    .bind(wanted)
+    .bind(seen_since)
+    .fetch_all(connection)
+    .await
+}
+
+/// The rows of the user's messages with this id of a client's, which is unique for a device only; the latest first.
+async fn rows_of(connection: &mut SqliteConnection, user: &UserId, id: &str) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(ROWS_OF)
+        .bind(id)
+        .bind(user.as_str())
+        .fetch_all(connection)
+        .await
+}
+
+const ROWS_OF: &str = "SELECT id FROM messages \
+     WHERE ext_id = ?1 AND device_id IN (SELECT id FROM devices WHERE user_id = ?2) \
+     ORDER BY id DESC";
+
+/// A list as the JSON text that `json_each` takes apart.
+fn json(values: &impl serde::Serialize) -> String {
+    String::from_utf8_lossy(&gateward_contract::json::to_vec(values)).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! How is a message asked back? Only while the phone has not said that it has it (WIRE §3.5).
+
+use super::{Messages, load};
+use crate::Timestamp;
+use crate::db::StoreError;
+use crate::messages::view::Message;
+use crate::users::UserId;
+
+/// Why a message cannot be cancelled. `Display` is the text for the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum CancelRefusal {
+    /// The user has no message of this id.
+    #[error("failed to cancel message: message not found")]
+    NotFound,
+    /// Several devices of the user have one.
+    #[error("failed to cancel message: multiple messages found")]
+    Ambiguous,
+    /// The phone has it, or it is being cancelled.
+    #[error("failed to cancel message: message is not pending")]
+    NotPending,
+}
+
+const CANCEL: &str = "UPDATE messages SET state = 'Cancelling', updated_at = ?2 WHERE id = ?1 AND state = 'Pending'";
+
+impl Messages {
+    /// Pending becomes Cancelling; its recipients and its history stay as they are.
+    pub(crate) async fn cancel(
+        &self,
+        user: &UserId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Result<Message, CancelRefusal>, StoreError> {
+        let mut change = self.0.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let row = match super::rows_of(&mut change, user, id).await?.as_slice() {
+            [] => return Ok(Err(CancelRefusal::NotFound)),
+            [row] => *row,
+            _ => return Ok(Err(CancelRefusal::Ambiguous)),
+        };
+        let done = sqlx::query(CANCEL).bind(row).bind(now).execute(&mut *change).await?;
+        if done.rows_affected() == 0 {
+            return Ok(Err(CancelRefusal::NotPending));
+        }
+        let messages = load::messages(&mut change, &[row], true).await?;
+        change.commit().await?;
+        Ok(messages.into_iter().next().ok_or(CancelRefusal::NotFound))
+    }
+}
