@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use gateward_auth::{
-    AccessClaims, Accepts, Credential, Evidence, FamilyId, Hs256Key, MintedClaims, Need, OnOutage, Requirement, Scope,
+    Accepts, AccessClaims, Credential, Evidence, FamilyId, Hs256Key, MintedClaims, Need, OnOutage, Requirement, Scope,
     Secret, Signer, Standing, TokenId, UnixSeconds, UserId, Verifier, VerifierRules, credential, decide,
 };
 
@@ -20,7 +20,11 @@ fn key() -> Hs256Key {
 
 fn tokens(criterion: &mut Criterion) {
     let signer = Signer::new(key(), Some(ISSUER.to_owned()));
-    let rules = VerifierRules { issuer: Some(ISSUER.to_owned()), leeway_secs: 0, max_lifetime_secs: 86_400 };
+    let rules = VerifierRules {
+        issuer: Some(ISSUER.to_owned()),
+        leeway_secs: 0,
+        max_lifetime_secs: 86_400,
+    };
     let verifier = Verifier::new(key(), rules);
     let user = UserId::parse("ABC123").unwrap();
     let id = TokenId::parse("w8pxz0a4Fwa4xgzyCvSeC").unwrap();
@@ -53,15 +57,27 @@ fn tokens(criterion: &mut Criterion) {
     criterion.bench_function("refuse a device's token", |bench| {
         bench.iter(|| verifier.verify(black_box("w8pxz0a4Fwa4xgzyCvSeC"), NOW).unwrap_err());
     });
-    criterion.bench_function("mint a token for the gateway", |bench| bench.iter(|| signer.minted(black_box(&minted))));
+    criterion.bench_function("mint a token for the gateway", |bench| {
+        bench.iter(|| signer.minted(black_box(&minted)))
+    });
 
     let token = verifier.verify(&access, NOW).unwrap();
     let wildcard = Scope::parse("all:any").unwrap();
-    let need = Need::Scope { scope: send, exact: false, wildcard: Some(wildcard) };
-    let requirement = Requirement { accepts: Accepts::BOTH, need };
+    let need = Need::Scope {
+        scope: send,
+        exact: false,
+        wildcard: Some(wildcard),
+    };
+    let requirement = Requirement {
+        accepts: Accepts::BOTH,
+        need,
+    };
     criterion.bench_function("decide about a token", |bench| {
         bench.iter_batched(
-            || Evidence::Token { token: token.clone(), standing: Standing::Clear },
+            || Evidence::Token {
+                token: token.clone(),
+                standing: Standing::Clear,
+            },
             |evidence| decide(black_box(&requirement), evidence, OnOutage::Closed).unwrap(),
             criterion::BatchSize::SmallInput,
         );
@@ -71,7 +87,12 @@ fn tokens(criterion: &mut Criterion) {
 fn headers(criterion: &mut Criterion) {
     criterion.bench_function("parse a basic header", |bench| {
         let header = b"Basic QUJDMTIzOmNvcnJlY3QgaG9yc2UgYmF0dGVyeQ==";
-        bench.iter(|| assert!(matches!(credential::parse(Some(black_box(header))), Ok(Credential::Basic(_)))));
+        bench.iter(|| {
+            assert!(matches!(
+                credential::parse(Some(black_box(header))),
+                Ok(Credential::Basic(_))
+            ))
+        });
     });
     criterion.bench_function("parse a bearer header", |bench| {
         let header = format!("Bearer {}", "x".repeat(400));

@@ -36,7 +36,7 @@ impl Value {
         Some(match self {
             Self::Null => serde_json::Value::Null,
             Self::Bool(value) => serde_json::Value::Bool(*value),
-            Self::Number(digits) => serde_json::Value::Number(digits.parse().ok()?),
+            Self::Number(digits) => serde_json::Value::Number(number(digits)?),
             Self::String(text) => serde_json::Value::String(text.clone()),
             Self::Array(items) => serde_json::Value::Array(items.iter().map(Self::to_serde).collect::<Option<_>>()?),
             Self::Object(entries) => {
@@ -47,4 +47,17 @@ impl Value {
             }
         })
     }
+}
+
+/// An integer stays one; the rest is the nearest `f64`, which serde's own reader misses by one digit at times.
+fn number(digits: &str) -> Option<serde_json::Number> {
+    if digits != "-0" {
+        if let Ok(integer) = digits.parse::<i64>() {
+            return Some(integer.into());
+        }
+        if let Ok(integer) = digits.parse::<u64>() {
+            return Some(integer.into());
+        }
+    }
+    serde_json::Number::from_f64(digits.parse().ok()?)
 }
