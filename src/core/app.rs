@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::http::HeaderValue;
 use gateward_auth::{Hs256Key, Verifier, VerifierRules};
-use gateward_boot::{clock::Clock, random};
+use gateward_boot::{clock::Clock, metrics::Metrics as Registry, random};
 use gateward_contract::headers;
 
 use crate::{
@@ -51,7 +51,8 @@ impl App {
             max_lifetime_secs: MINTED_MAX_LIFETIME_SECS,
         };
         let database = Database::open(&config.database.url).await?;
-        let metrics = Metrics::new()?;
+        let registry = Registry::new();
+        let metrics = Metrics::new(registry)?;
         let links = Links {
             user_api: HeaderValue::from_static(headers::LINK_USER_API),
             elsewhere: config

@@ -107,17 +107,19 @@ impl Devices {
         Ok(())
     }
 
-    /// Writes down which devices were seen since the last time.
-    pub(crate) async fn flush_online(&self) -> Result<(), StoreError> {
+    /// Writes down which devices were seen since the last time, and says how many.
+    pub(crate) async fn flush_online(&self) -> Result<usize, StoreError> {
         let seen = self.online.take();
         if seen.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let written = self.store.seen(&seen).await;
-        if written.is_err() {
-            self.online.put_back(seen);
+        match self.store.seen(&seen).await {
+            Ok(()) => Ok(seen.len()),
+            Err(error) => {
+                self.online.put_back(seen);
+                Err(error)
+            }
         }
-        written
     }
 }
 

@@ -19,6 +19,9 @@ mod metrics;
 mod otp;
 mod server;
 mod settings;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod testing;
 mod timestamp;
 pub mod users;
 

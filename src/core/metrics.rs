@@ -1,29 +1,155 @@
 //! What do we count? The reference's metrics under the reference's names (WIRE §9). Labels are
 //! route patterns and closed sets, never what a client wrote.
 
-use axum::{extract::Request, middleware::Next, response::Response};
-use gateward_boot::metrics::{MetricError, Metrics as Registry};
+use std::{sync::Arc, time::Instant};
 
-use crate::http::Routes;
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use gateward_boot::metrics::{
+    CONTENT_TYPE, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, MetricError,
+    Metrics as Registry,
+};
+
+use crate::{
+    App,
+    http::{ApiError, Routes, Unrouted},
+};
 
 /// All metrics of this process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// Where the resources register their own.
-    pub(crate) registry: Registry,
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    in_progress: IntGaugeVec,
+    pub(crate) online: OnlineMetrics,
+}
+
+/// How writing down which devices were seen goes.
+#[derive(Debug)]
+pub(crate) struct OnlineMetrics {
+    pub(crate) batch_size: IntGauge,
+    pub(crate) errors: IntCounter,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Result<Self, MetricError> {
-        Ok(Self { registry: Registry::new() })
+    pub(crate) fn new(registry: Registry) -> Result<Self, MetricError> {
+        let labels = ["status_code", "method", "path"];
+        Ok(Self {
+            requests: registry.counters("http_requests_total", "Requests by route.", &labels)?,
+            durations: registry.histograms(
+                "http_request_duration_seconds",
+                "How long requests took, by route.",
+                &labels,
+                &duration_buckets(),
+            )?,
+            in_progress: registry.gauges(
+                "http_requests_in_progress_total",
+                "Requests being answered.",
+                &["method"],
+            )?,
+            online: OnlineMetrics {
+                batch_size: registry.gauge(
+                    "sms_online_batch_size",
+                    "Devices written down as seen, the last time.",
+                )?,
+                errors: registry.counter(
+                    "sms_online_persistence_errors_total",
+                    "How often that failed.",
+                )?,
+            },
+            registry,
+        })
     }
 }
 
+/// 1, 2 and 5 times every power of ten from 1e-9 to 1, then 10, 15, 20, 30 and 60 seconds: the
+/// reference's dashboards rely on them.
+fn duration_buckets() -> Vec<f64> {
+    let steps = (-9..=0).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f64.powi(power)));
+    steps.chain([10.0, 15.0, 20.0, 30.0, 60.0]).collect()
+}
+
 /// Counts and times a request that reached a route.
-pub(crate) async fn measure(request: Request, next: Next) -> Response {
-    next.run(request).await
+pub(crate) async fn measure(
+    State(app): State<Arc<App>>,
+    route: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = label(request.method());
+    let _in_progress = InProgress::new(app.metrics.in_progress.with_label_values(&[method]));
+    let start = Instant::now();
+    let response = next.run(request).await;
+    if response.extensions().get::<Unrouted>().is_none() {
+        let path = route.as_str().replace('{', ":").replace('}', "");
+        let status = response.status();
+        let labels = [status.as_str(), method, &path];
+        app.metrics.requests.with_label_values(&labels).inc();
+        let seconds = start.elapsed().as_secs_f64();
+        app.metrics.durations.with_label_values(&labels).observe(seconds);
+    }
+    response
+}
+
+/// A method as a label: clients can make up others.
+fn label(method: &Method) -> &'static str {
+    const KNOWN: [Method; 6] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    const NAMES: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    KNOWN.iter().zip(NAMES).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
+}
+
+/// Counts while it lives: a client that goes away ends its request at any point.
+struct InProgress(IntGauge);
+
+impl InProgress {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 pub(crate) fn routes() -> Routes {
-    Routes::new()
+    Routes::new().at(&["/metrics"], get(show))
+}
+
+async fn show(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let text = app.metrics.registry.text().map_err(|error| {
+        tracing::error!(error = %error, "metrics cannot be written");
+        ApiError::internal()
+    })?;
+    let kind = HeaderValue::from_static(CONTENT_TYPE);
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_those_of_the_reference() {
+        let buckets = duration_buckets();
+        assert_eq!(buckets.len(), 35);
+        assert!(buckets.is_sorted());
+        assert_eq!(buckets.last(), Some(&60.0));
+    }
+
+    #[test]
+    fn made_up_methods_share_a_label() {
+        assert_eq!(label(&Method::PATCH), "PATCH");
+        let made_up = Method::from_bytes(b"FROBNICATE");
+        assert_eq!(made_up.as_ref().map(label).ok(), Some("other"));
+    }
 }

@@ -130,7 +130,14 @@ pub async fn run(
 }
 
 async fn write_down(app: &App) {
-    if let Err(error) = app.devices.flush_online().await {
-        tracing::error!(error = %error, "cannot write down which devices were seen");
+    match app.devices.flush_online().await {
+        Ok(0) => {}
+        Ok(devices) => {
+            app.metrics.online.batch_size.set(i64::try_from(devices).unwrap_or(i64::MAX));
+        }
+        Err(error) => {
+            app.metrics.online.errors.inc();
+            tracing::error!(error = %error, "cannot write down which devices were seen");
+        }
     }
 }

@@ -71,7 +71,6 @@ mod tests {
             user: UserId::stored("U"),
             name: None,
             token: "t".into(),
-            push_token: None,
             sim_cards: Vec::new(),
             last_seen: then,
             created_at: then,

@@ -36,8 +36,6 @@ pub(crate) struct Device {
     pub(crate) name: Option<String>,
     /// What it proves itself by.
     pub(crate) token: String,
-    /// Where pushes for it go; `None`: it listens to events instead.
-    pub(crate) push_token: Option<String>,
     pub(crate) sim_cards: Vec<SimCard>,
     pub(crate) last_seen: Timestamp,
     pub(crate) created_at: Timestamp,
@@ -49,6 +47,7 @@ pub(crate) struct NewDevice {
     pub(crate) id: DeviceId,
     pub(crate) token: String,
     pub(crate) name: Option<String>,
+    /// Where pushes for it go; `None`: it listens to events instead.
     pub(crate) push_token: Option<String>,
     pub(crate) sim_cards: Vec<SimCard>,
 }

@@ -11,21 +11,25 @@ use crate::{
     users::UserId,
 };
 
+const BY_TOKEN: &str = "SELECT * FROM devices WHERE auth_token = ?";
+/// Case folded, as the reference lists them (WIRE §3.7).
+const BY_USER: &str = "SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id";
+
 #[derive(Clone, Debug)]
 pub(super) struct Store(pub(super) Database);
 
 impl Store {
     pub(super) async fn by_token(&self, token: &str) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query("SELECT * FROM devices WHERE auth_token = ?")
+        let row = sqlx::query(BY_TOKEN)
             .bind(token)
             .fetch_optional(self.0.reader())
             .await?;
         Ok(row.map(|row| device(&row)).transpose()?)
     }
 
-    /// By id, as the reference lists them: case folded (WIRE §3.7).
+    /// By id.
     pub(super) async fn list(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id")
+        let rows = sqlx::query(BY_USER)
             .bind(user.as_str())
             .fetch_all(self.0.reader())
             .await?;
@@ -122,7 +126,6 @@ fn device(row: &SqliteRow) -> Result<Device, sqlx::Error> {
         user: UserId::stored(row.try_get("user_id")?),
         name: row.try_get("name")?,
         token: row.try_get("auth_token")?,
-        push_token: row.try_get("push_token")?,
         sim_cards: serde_json::from_str(&sim_cards)
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
         last_seen: row.try_get("last_seen")?,

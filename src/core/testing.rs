@@ -1,0 +1,259 @@
+//! A core in a folder of its own, with a clock that stands still: what tests ask over its router.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds};
+use gateward_boot::clock::{Clock, Hands};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::{
+    App,
+    config::{
+        Backend, Cleanup, Config, Database, DatabaseUrl, Fcm, Gateway, Http, Jwt, Messages, Mode,
+        Otp, Pubsub, Queue, Sse, Tasks,
+    },
+    http,
+};
+
+/// 2026-01-01T00:00:00Z: where a test's clock starts.
+pub(crate) const START_SECS: u64 = 1_767_225_600;
+/// What registers in private mode.
+pub(crate) const PRIVATE_TOKEN: &str = "123456789";
+const SECRET: &str = "a secret of the tests, 32 bytes or more";
+
+/// A core to ask.
+pub(crate) struct Bench {
+    pub(crate) app: Arc<App>,
+    /// Move the clock.
+    pub(crate) hands: Hands,
+    router: Router,
+    _folder: TempDir,
+}
+
+/// A registered device and its user.
+#[derive(Clone, Debug)]
+pub(crate) struct Phone {
+    pub(crate) id: String,
+    pub(crate) token: String,
+    pub(crate) login: String,
+    pub(crate) password: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The text of a refusal in JSON, with its status.
+    pub(crate) fn refusal(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body.as_object().unwrap().len(), 1, "{self:?}");
+        (self.status.as_u16(), body["message"].as_str().unwrap().to_owned())
+    }
+
+    /// A plain text, with its status.
+    pub(crate) fn text(&self) -> (u16, &str) {
+        assert_eq!(self.header("content-type"), Some("text/plain; charset=utf-8"), "{self:?}");
+        (self.status.as_u16(), &self.body)
+    }
+
+    /// 204 with nothing in it.
+    pub(crate) fn is_empty_204(&self) -> bool {
+        self.status == StatusCode::NO_CONTENT
+            && self.body.is_empty()
+            && self.header("content-type").is_none()
+            && self.header("content-length").is_none()
+    }
+}
+
+impl Bench {
+    /// In public mode.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// In public mode, with something configured.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(DatabaseUrl::Sqlite(folder.path().join("data/core.db")));
+        change(&mut config);
+        let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
+        let app = Arc::new(App::open(config, clock).await.unwrap());
+        let router = http::router(Arc::clone(&app));
+        Self { app, hands, router, _folder: folder }
+    }
+
+    /// In private mode.
+    pub(crate) async fn private() -> Self {
+        Self::with(|config| config.gateway.mode = Mode::Private).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// A request without a body.
+    pub(crate) async fn ask(&self, method: &str, path: &str, authorization: &str) -> Answer {
+        self.send(request(method, path, authorization).body(Body::empty()).unwrap()).await
+    }
+
+    /// A request with a body in JSON.
+    pub(crate) async fn tell(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: &str,
+        body: &str,
+    ) -> Answer {
+        let request = request(method, path, authorization)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// Registers a device with a new user, in either mode.
+    pub(crate) async fn register(&self, body: &str) -> Phone {
+        let authorization = bearer(PRIVATE_TOKEN);
+        let answer = self.tell("POST", "/api/mobile/v1/device", &authorization, body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        let body = answer.json();
+        let field = |name: &str| body[name].as_str().unwrap().to_owned();
+        Phone {
+            id: field("id"),
+            token: field("token"),
+            login: field("login"),
+            password: field("password"),
+        }
+    }
+
+    /// What the sidecar sends on behalf of a user.
+    pub(crate) fn minted(&self, user: &str) -> String {
+        let now = UnixSeconds(self.app.now().seconds());
+        let signer = signer();
+        bearer(&signer.minted(&MintedClaims {
+            user: &gateward_auth::UserId::parse(user).unwrap(),
+            id: &TokenId::parse("minted-id").unwrap(),
+            scopes: &["some:scope"],
+            issued_at: now,
+            expires_at: UnixSeconds(now.0 + 60),
+        }))
+    }
+}
+
+/// Signs as the sidecar of these tests.
+pub(crate) fn signer() -> Signer {
+    Signer::new(Hs256Key::new(&Secret::new(SECRET)).unwrap(), Some("sms-gate.app".into()))
+}
+
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+pub(crate) fn basic(login: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{login}:{password}")))
+}
+
+/// A request from this machine; an empty authorization is none.
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    authorization: &str,
+) -> axum::http::request::Builder {
+    let peer: SocketAddr = "127.0.0.1:50000".parse().unwrap();
+    let request = Request::builder().method(method).uri(path).extension(ConnectInfo(peer));
+    if authorization.is_empty() {
+        request
+    } else {
+        request.header(header::AUTHORIZATION, authorization)
+    }
+}
+
+/// The defaults, public mode, on a free port.
+pub(crate) fn config(url: DatabaseUrl) -> Config {
+    let day = Duration::from_secs(86_400);
+    let cleanup = Cleanup { interval: day, max_age: 30 * day };
+    Config {
+        gateway: Gateway {
+            mode: Mode::Public,
+            private_token: Some(Secret::new(PRIVATE_TOKEN)),
+            upstream_url: "https://api.sms-gate.app/upstream/v1".into(),
+        },
+        http: Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            worker_listen: "127.0.0.1:0".parse().unwrap(),
+            proxies: Vec::new(),
+            api: None,
+            openapi: false,
+        },
+        database: Database { url, max_open_conns: 0, max_idle_conns: 0, debug: false },
+        fcm: Fcm {
+            credentials_json: None,
+            debounce: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+        },
+        sse: Sse { keep_alive: Duration::from_secs(15) },
+        messages: Messages {
+            cache_ttl: Duration::from_secs(300),
+            hashing_interval: Duration::from_secs(60),
+            queue: Queue {
+                max_pending: 0,
+                max_pending_age: Duration::ZERO,
+                max_failed: 0,
+                max_failed_age: Duration::ZERO,
+                stats_refresh_interval: Duration::from_secs(5),
+                stats_cache_ttl: Duration::from_secs(60),
+            },
+        },
+        cache: Backend::Memory,
+        pubsub: Pubsub { url: Backend::Memory, buffer_size: 128 },
+        jwt: Jwt {
+            secret: Secret::new(SECRET),
+            issuer: Some("sms-gate.app".into()),
+            access_ttl: Duration::from_secs(900),
+            refresh_ttl: 30 * day,
+        },
+        otp: Otp { enabled: true, length: 6, ttl: Duration::from_secs(60), retries: 3 },
+        tasks: Tasks {
+            messages_hashing_interval: 7 * day,
+            messages_cleanup: cleanup,
+            devices_cleanup: cleanup,
+            tokens_cleanup: cleanup,
+        },
+        log_level: gateward_boot::logs::Level::Info,
+    }
+}
