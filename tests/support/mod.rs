@@ -4,4 +4,7 @@
 #![expect(dead_code, reason = "each test binary uses its part")]
 
 pub mod http;
+pub mod phone;
 pub mod process;
+pub mod redis;
+pub mod upstream;

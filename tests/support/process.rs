@@ -259,3 +259,43 @@ pub fn write_private(path: &Path, text: &str) -> PathBuf {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("permissions");
     path.to_owned()
 }
+
+/// A running `gateward-core`.
+#[derive(Debug)]
+pub struct Core {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Core {
+    /// The secret of the tokens it accepts.
+    pub const SECRET: &str = "core-minting-secret-0123456789abcdef";
+
+    /// Starts a core in private mode on a database of its own.
+    pub fn start(private_token: &str) -> Self {
+        let folder = folder();
+        let environment = [
+            ("HTTP__LISTEN", "127.0.0.1:0"),
+            ("DATABASE__URL", "sqlite://core.db"),
+            ("GATEWAY__MODE", "private"),
+            ("GATEWAY__PRIVATE_TOKEN", private_token),
+            ("JWT__SECRET", Self::SECRET),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let program = env!("CARGO_BIN_EXE_gateward-core");
+        let mut process = Process::start(program, &["run"], &environment, folder.path());
+        let address = process.wait_for("the line that says where it listens", |line| {
+            let record: Value = serde_json::from_str(line).ok()?;
+            let is_it = record["message"] == "listening";
+            is_it.then(|| record["address"].as_str()?.parse().ok()).flatten()
+        });
+        Self {
+            process,
+            address,
+            _folder: folder,
+        }
+    }
+}

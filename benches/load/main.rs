@@ -1,0 +1,88 @@
+//! What does the whole check cost, in CPU time per request, beside a bare Pingora proxy in the same run?
+//!
+//!     cargo bench --bench load                 5 rounds
+//!     cargo bench --bench load -- --rounds 9 --seconds 5
+//!
+//! Proxy candidates run one after the other on processor 0, upstream and load generator on processor 1; the order
+//! turns round every other round. CPU time is the kernel's own account of the candidate's process between two
+//! instants, divided by the requests answered in between. Ratios are taken inside a round and their median is
+//! quoted: absolute figures drift with the machine. Everything stays on 127.0.0.1 and ends by itself.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on ends")]
+#![expect(clippy::indexing_slicing, reason = "fixed tables")]
+
+mod bare;
+mod candidate;
+mod generator;
+mod upstream;
+
+use std::time::Duration;
+
+use candidate::{Candidate, Kind};
+
+/// Candidates in the order of the table; the first is the base of every ratio.
+const KINDS: [Kind; 4] = [Kind::BarePingora, Kind::Jwt, Kind::Basic, Kind::Refusal];
+
+struct Plan {
+    rounds: usize,
+    seconds: u64,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, listen, upstream] = &arguments[..]
+        && mode == bare::ARGUMENT
+    {
+        return bare::serve(listen, upstream);
+    }
+    let number = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(place + 1)?.parse().ok()
+    };
+    let plan = Plan {
+        rounds: number("--rounds").unwrap_or(5) as usize,
+        seconds: number("--seconds").unwrap_or(3),
+    };
+    candidate::pin_to(std::process::id(), 1);
+    let upstream = upstream::start();
+    let mut figures: Vec<Vec<f64>> = vec![Vec::new(); KINDS.len()];
+    for round in 0..plan.rounds {
+        let mut order: Vec<usize> = (0..KINDS.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let candidate = Candidate::start(KINDS[index], upstream);
+            let micros = measure(&candidate, plan.seconds);
+            println!("round {}: {:<32} {micros:6.1} us/request", round + 1, KINDS[index].name());
+            figures[index].push(micros);
+        }
+    }
+    report(&figures);
+}
+
+/// CPU microseconds per request of the candidate's process.
+fn measure(candidate: &Candidate, seconds: u64) -> f64 {
+    let generator = generator::Generator::new(candidate.address, candidate.requests());
+    generator.run(Duration::from_millis(700), candidate.expected_status());
+    let before = candidate.cpu_nanos();
+    let answered = generator.run(Duration::from_secs(seconds), candidate.expected_status());
+    let spent = candidate.cpu_nanos() - before;
+    spent as f64 / answered as f64 / 1000.0
+}
+
+fn report(figures: &[Vec<f64>]) {
+    println!("\n| candidate | CPU us/request, median (min-max) | x bare Pingora, median (min-max) |");
+    println!("|---|---:|---:|");
+    for (kind, own) in KINDS.iter().zip(figures) {
+        let ratios: Vec<f64> = own.iter().zip(&figures[0]).map(|(own, base)| own / base).collect();
+        println!("| {} | {} | {} |", kind.name(), spread(own, 1), spread(&ratios, 2));
+    }
+}
+
+fn spread(values: &[f64], digits: usize) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    format!("{median:.digits$} ({:.digits$}-{:.digits$})", sorted[0], sorted[sorted.len() - 1])
+}
