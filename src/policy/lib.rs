@@ -6,12 +6,16 @@
 //!
 //! This crate refuses to know the gateway's address, request bodies, headers, tokens and the time.
 
+mod cases;
 mod compile;
 mod explain;
+mod fields;
+mod lint;
 mod method;
 mod path;
 mod pattern;
 mod policy;
+mod read;
 mod resolution;
 mod route;
 mod router;

@@ -124,6 +124,7 @@ enum Kind {
     Refused(PathError),
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated, and so checked, when this is compiled")]
 const KINDS: [Kind; 256] = {
     let mut kinds = [Kind::Plain; 256];
     let mut byte = 0;

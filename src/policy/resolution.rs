@@ -52,7 +52,7 @@ pub enum Area {
 /// A path that means one thing only, as the gateway gets to see it: what was matched is what is forwarded.
 ///
 /// INVARIANT(matched is forwarded): only the router makes one, from the very segments it matched; tests
-/// `router::tests::{what_is_forwarded_resolves_to_itself, what_is_forwarded_matches_the_same_route}`.
+/// `router::tests::{what_is_forwarded_resolves_to_itself, the_router_equals_a_naive_matcher}`.
 #[derive(Clone)]
 pub struct CanonicalPath {
     pub(crate) text: String,

@@ -117,8 +117,9 @@ pub struct Route {
     pub requirement: Option<Requirement>,
     /// What happens to tokens while the denylist may be out of date.
     pub on_outage: OnOutage,
-    /// Which credential the gateway gets, where the policy says so; else the configuration does. Always `None` on
-    /// passed-through routes (the client's own goes on) and on token endpoints.
+    /// Which credential the gateway gets, where the policy says so; else the configuration does for routes that have a
+    /// requirement, and public routes get none. Always `None` on passed-through routes (the client's own goes on) and
+    /// on token endpoints.
     pub credential: Option<UpstreamCredential>,
     /// How long the gateway may take to answer, where the policy says so.
     pub timeout: Option<Duration>,
