@@ -1,17 +1,21 @@
 //! Which tokens were revoked, and which refresh token of a login session is the live one?
 //!
 //! Read in this order: [`entry`] is one line of the list, [`replica`] is the list in memory that a request looks at,
-//! [`store`] says what a durable store must be able to do, `embedded` and `redis` are the two stores, and
+//! [`store`] says what a durable store must be able to do, `family` says what a rotation is, `embedded` and
+//! `redis` are the two stores, and
 //! [`denylist`] puts them together behind one handle.
 //!
 //! This crate answers "clear", "revoked" or "unknown", never "allowed": what follows from that is decided in `auth`. It
 //! knows nothing of HTTP, of signatures, or of routes.
 
 pub mod denylist;
+mod embedded;
 pub mod entry;
+mod family;
 pub mod ids;
 mod link;
 pub mod options;
+mod redis;
 pub mod replica;
 pub mod stats;
 pub mod store;
@@ -22,3 +26,7 @@ pub use options::{OpenError, Options, RedisOptions, Retention};
 pub use stats::{Operation, OperationCount, Stats};
 pub use store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};
 pub use trouble::Trouble;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+mod tests;

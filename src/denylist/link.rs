@@ -58,10 +58,11 @@ impl Link {
     /// INVARIANT(fresh means complete): only called when everything that the store had was merged before.
     pub(crate) fn heard(&self) {
         self.heard.store(self.now(), Ordering::Release);
+        self.trouble.store(NO_TROUBLE, Ordering::Release);
+        // Last, so that whoever waited for it finds the store usable.
         if !self.loaded.swap(true, Ordering::AcqRel) {
             self.loaded_now.notify_waiters();
         }
-        self.trouble.store(NO_TROUBLE, Ordering::Release);
         if self.reported.swap(false, Ordering::AcqRel) {
             tracing::info!("denylist store is back, the list is up to date");
         }
@@ -79,6 +80,11 @@ impl Link {
     /// The list has a gap and is being loaded again. Not an outage of the store.
     pub(crate) fn catching_up(&self) {
         self.trouble.store(Trouble::CatchingUp.index(), Ordering::Release);
+    }
+
+    /// The list was closed.
+    pub(crate) fn closed(&self) {
+        self.trouble.store(Trouble::Closed.index(), Ordering::Release);
     }
 
     /// May the store be asked?

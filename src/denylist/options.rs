@@ -72,7 +72,7 @@ impl Retention {
     }
 
     /// The leeway, and one second for rounding.
-    fn margin(&self) -> i64 {
+    pub(crate) fn margin(&self) -> i64 {
         seconds(self.leeway).saturating_add(1)
     }
 }

@@ -352,4 +352,5 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -1,5 +1,6 @@
 //! What is counted, for whoever exports it? Numbers only; knows no metrics library.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::trouble::Trouble;
@@ -84,4 +85,95 @@ pub struct Stats {
     pub outages: u64,
     /// How the store's operations ended; every operation with every result that occurred.
     pub operations: Vec<OperationCount>,
+}
+
+/// The counters themselves.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) feed_entries: AtomicU64,
+    /// Milliseconds; [`u64::MAX`] until the first line came.
+    pub(crate) feed_lag: AtomicU64,
+    pub(crate) resyncs: AtomicU64,
+    pub(crate) gaps: AtomicU64,
+    pub(crate) alarms: AtomicU64,
+    pub(crate) written_back: AtomicU64,
+    /// For each operation: the answers, then one count for each trouble.
+    operations: [[AtomicU64; Trouble::ALL.len() + 1]; Operation::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            feed_entries: AtomicU64::new(0),
+            feed_lag: AtomicU64::new(u64::MAX),
+            resyncs: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            alarms: AtomicU64::new(0),
+            written_back: AtomicU64::new(0),
+            operations: Default::default(),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts an operation that ended.
+    pub(crate) fn ended(&self, operation: Operation, trouble: Option<Trouble>) {
+        let column = trouble.map_or(0, |trouble| usize::from(trouble.index()) + 1);
+        if let Some(count) = self.operations.get(operation as usize).and_then(|row| row.get(column)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Everything but what the list and the link know.
+    pub(crate) fn read(&self) -> Stats {
+        let lag = self.feed_lag.load(Ordering::Relaxed);
+        Stats {
+            feed_entries: self.feed_entries.load(Ordering::Relaxed),
+            feed_lag: (lag != u64::MAX).then(|| Duration::from_millis(lag)),
+            resyncs: self.resyncs.load(Ordering::Relaxed),
+            gaps: self.gaps.load(Ordering::Relaxed),
+            alarms: self.alarms.load(Ordering::Relaxed),
+            written_back: self.written_back.load(Ordering::Relaxed),
+            operations: self.operations(),
+            ..Stats::default()
+        }
+    }
+
+    fn operations(&self) -> Vec<OperationCount> {
+        let results = || std::iter::once(None).chain(Trouble::ALL.into_iter().map(Some));
+        let mut counts = Vec::new();
+        for (operation, row) in Operation::ALL.into_iter().zip(&self.operations) {
+            for (trouble, count) in results().zip(row) {
+                let count = count.load(Ordering::Relaxed);
+                if count != 0 {
+                    counts.push(OperationCount {
+                        operation,
+                        trouble,
+                        count,
+                    });
+                }
+            }
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_counted_under_its_own_result() {
+        let counters = Counters::default();
+        counters.ended(Operation::Rotate, None);
+        counters.ended(Operation::Rotate, Some(Trouble::Closed));
+        counters.ended(Operation::Rotate, Some(Trouble::Closed));
+        let counts: Vec<_> = counters
+            .read()
+            .operations
+            .iter()
+            .map(|count| (count.operation, count.result(), count.count))
+            .collect();
+        assert_eq!(counts, [(Operation::Rotate, "ok", 1), (Operation::Rotate, "closed", 2)]);
+    }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 
-use crate::entry::Line;
 use crate::trouble::Trouble;
 
 /// Why there is no answer. Nothing is known about the effect: it may have happened.
@@ -137,37 +136,25 @@ pub enum Adoption {
     AlreadyClaimed,
 }
 
-/// An answer, and the line that it adds to the list.
-#[derive(Debug)]
-pub(crate) struct Done<T> {
-    pub(crate) answer: T,
-    pub(crate) line: Option<Line>,
+/// The epoch that follows. It also grows with the time, so that an epoch that the store has dropped or lost is never given
+/// out again while a token of it can be good.
+pub(crate) fn next_epoch(current: u64, now: UnixSeconds) -> u64 {
+    current.saturating_add(1).max(u64::try_from(now.0).unwrap_or(0))
 }
 
-impl<T> Done<T> {
-    /// An answer that leaves the list as it is.
-    pub(crate) fn quiet(answer: T) -> Self {
-        Self { answer, line: None }
-    }
-}
-
-/// A durable store. Every method is one atomic step, and is durable before it answers `Ok`.
+/// A durable store. Every method that changes something is one atomic step, durable and merged into the list in memory
+/// before it answers `Ok`.
 #[async_trait::async_trait]
 pub(crate) trait Store: Send + Sync {
     /// Starts a family and answers the user's epoch. `known_epoch` is what the caller's list says; the higher one counts,
     /// so that a store that lost data does not lead an epoch backwards.
-    async fn open_family(&self, family: &NewFamily, known_epoch: u64) -> Result<Done<u64>, StoreError>;
+    async fn open_family(&self, family: &NewFamily, known_epoch: u64) -> Result<u64, StoreError>;
     /// Exchanges a refresh token.
-    async fn rotate(&self, rotation: &Rotation, known_epoch: u64) -> Result<Done<Rotated>, StoreError>;
+    async fn rotate(&self, rotation: &Rotation, known_epoch: u64) -> Result<Rotated, StoreError>;
     /// Revokes a token id for a caller.
-    async fn revoke_token(
-        &self,
-        caller: &UserId,
-        id: &TokenId,
-        now: UnixSeconds,
-    ) -> Result<Done<RevokeOutcome>, StoreError>;
+    async fn revoke_token(&self, caller: &UserId, id: &TokenId, now: UnixSeconds) -> Result<RevokeOutcome, StoreError>;
     /// Revokes everything that a user was issued so far and answers the new epoch.
-    async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<Done<u64>, StoreError>;
+    async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<u64, StoreError>;
     /// Claims a foreign refresh token id, once, until it expires.
     async fn claim_adoption(
         &self,
@@ -178,6 +165,8 @@ pub(crate) trait Store: Send + Sync {
     ) -> Result<Adoption, StoreError>;
     /// Gives a claim back, after an exchange that did not happen.
     async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError>;
+    /// Drops what expired long enough ago.
+    async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError>;
     /// Stops: what was accepted is finished, files are closed.
     async fn close(&self);
 }

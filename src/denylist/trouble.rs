@@ -28,9 +28,9 @@ pub enum Trouble {
     ClusterDown,
     /// It is busy with somebody's script.
     Busy,
-    /// It refuses writes because it cannot save them, or any other answer that we did not expect.
+    /// It answered something that we did not expect.
     Refused,
-    /// The disk of the embedded store failed.
+    /// The disk failed: that of the embedded store, or that of Redis (it cannot save what it would acknowledge).
     Disk,
     /// It was closed: the process is stopping.
     Closed,

@@ -1,0 +1,33 @@
+//! The steps that Redis takes as one: Lua scripts, sent by their hash. What each one does is said in its own file.
+
+use redis::Script;
+
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
+    };
+}
+
+/// All scripts.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) open_family: Script,
+    pub(super) rotate: Script,
+    pub(super) revoke_token: Script,
+    pub(super) revoke_user: Script,
+    pub(super) write_back: Script,
+    pub(super) purge: Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            open_family: script!("open_family.lua"),
+            rotate: script!("rotate.lua"),
+            revoke_token: script!("revoke_token.lua"),
+            revoke_user: script!("revoke_user.lua"),
+            write_back: script!("write_back.lua"),
+            purge: script!("purge.lua"),
+        }
+    }
+}
