@@ -6,7 +6,7 @@ use crate::evidence::{Evidence, Standing};
 use crate::ids::UserId;
 use crate::requirement::{Need, OnOutage, Requirement};
 use crate::scope::{self, Scope, TOKENS_REFRESH};
-use crate::verify::TokenError;
+use crate::token_error::TokenError;
 
 /// Which kind of credential a grant rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::credential::CredentialError;
 use crate::evidence::RevokedBy;
 use crate::scope::Scope;
-use crate::verify::TokenError;
+use crate::token_error::TokenError;
 
 /// The reason of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]

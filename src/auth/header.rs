@@ -10,7 +10,7 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::claims::{Found, Names};
-use crate::verify::TokenError;
+use crate::token_error::TokenError;
 
 /// `{"alg":"HS256","typ":"JWT"}`: what we write, and what nearly every token says.
 pub(crate) const CANONICAL: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";

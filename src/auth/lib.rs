@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`credential`] takes the header apart, [`verify`] turns a bearer value into a
 //! [`VerifiedToken`], [`evidence`] is what a shell gathered about the caller, [`requirement`] is what a route asks
-//! for, and [`decide`] puts the two together. Only [`decide::decide`] can make a [`Grant`], and nothing is forwarded
+//! for, and [`mod@decide`] puts the two together. Only [`decide::decide`] can make a [`Grant`], and nothing is forwarded
 //! without one. [`mint`] signs the tokens that we hand out.
 //!
 //! This crate refuses to know the time (it is an argument), any input or output, any HTTP status, and YAML.
@@ -18,6 +18,7 @@ pub mod mint;
 pub mod requirement;
 pub mod scope;
 pub mod secret;
+pub mod token_error;
 pub mod verify;
 
 mod header;
@@ -33,4 +34,5 @@ pub use mint::{AccessClaims, MintedClaims, RefreshClaims, Signer};
 pub use requirement::{Accepts, Need, OnOutage, Requirement};
 pub use scope::{ALL_ANY, Scope, ScopeError, TOKENS_REFRESH};
 pub use secret::Secret;
-pub use verify::{Claim, TokenError, Verifier, VerifierRules};
+pub use token_error::{Claim, TokenError};
+pub use verify::{Verifier, VerifierRules};

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::verify::{TokenError, Verifier, VerifierRules};
+use crate::token_error::TokenError;
+use crate::verify::{Verifier, VerifierRules};
 
 const NOW: UnixSeconds = UnixSeconds(1_767_225_600);
 
