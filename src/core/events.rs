@@ -9,6 +9,6 @@ mod event;
 mod frame;
 mod routes;
 
-pub(crate) use bus::{Audience, Bus};
-pub(crate) use event::{Event, Kind};
+pub use bus::{Audience, Bus, Published, Subscription};
+pub use event::{Event, Kind};
 pub(crate) use routes::routes;

@@ -17,7 +17,7 @@ const BUFFER: usize = 8;
 
 /// Whom an event is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Audience<'a> {
+pub enum Audience<'a> {
     /// One device, by its id.
     Device(&'a str),
     /// Every device of a user, by the user's id as it is stored.
@@ -26,7 +26,7 @@ pub(crate) enum Audience<'a> {
 
 /// The open event streams of this process. A cheap handle: clones are the same bus.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bus {
+pub struct Bus {
     streams: Arc<Mutex<Streams>>,
 }
 
@@ -46,21 +46,21 @@ struct Stream {
 
 /// What became of a published event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Published {
+pub struct Published {
     /// Streams that will carry it.
-    pub(crate) streams: usize,
+    pub streams: usize,
     /// Streams whose buffer was full: their phones miss it.
-    pub(crate) dropped: usize,
+    pub dropped: usize,
 }
 
 impl Bus {
     /// Nobody listens yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// Opens a stream of the events for this device. It ends when the subscription is dropped or the bus closes.
-    pub(crate) fn subscribe(&self, user: &str, device: &str) -> Subscription {
+    pub fn subscribe(&self, user: &str, device: &str) -> Subscription {
         let (sender, receiver) = channel(BUFFER);
         let mut streams = self.lock();
         streams.last_id += 1;
@@ -71,11 +71,7 @@ impl Bus {
                 user: user.to_owned(),
                 events: sender,
             };
-            streams
-                .by_device
-                .entry(device.to_owned())
-                .or_default()
-                .push(stream);
+            streams.by_device.entry(device.to_owned()).or_default().push(stream);
         }
         drop(streams);
         Subscription {
@@ -87,7 +83,7 @@ impl Bus {
     }
 
     /// Hands the event to every stream of the audience. Returns at once; nobody is waited for.
-    pub(crate) fn publish(&self, audience: Audience<'_>, event: &Event) -> Published {
+    pub fn publish(&self, audience: Audience<'_>, event: &Event) -> Published {
         let frame = frame::render(event);
         let streams = self.lock();
         let mut published = Published::default();
@@ -115,14 +111,14 @@ impl Bus {
     }
 
     /// Ends every stream, and every later one at once. Events already in a buffer still go out.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let mut streams = self.lock();
         streams.closed = true;
         streams.by_device.clear();
     }
 
     /// How many streams are open.
-    pub(crate) fn open_streams(&self) -> usize {
+    pub fn open_streams(&self) -> usize {
         self.lock().by_device.values().map(Vec::len).sum()
     }
 
@@ -154,7 +150,7 @@ impl Stream {
 }
 
 /// The receiving end of one stream.
-pub(crate) struct Subscription {
+pub struct Subscription {
     bus: Bus,
     device: String,
     id: u64,
@@ -163,7 +159,7 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     /// The next event as the bytes to send; `None` once the bus is closed. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+    pub async fn next(&mut self) -> Option<Bytes> {
         self.events.recv().await
     }
 }
@@ -190,13 +186,7 @@ mod tests {
         let mut second = bus.subscribe("ALICE", "phone");
         let mut other = bus.subscribe("ALICE", "tablet");
         let published = bus.publish(Audience::Device("phone"), &event());
-        assert_eq!(
-            published,
-            Published {
-                streams: 2,
-                dropped: 0
-            }
-        );
+        assert_eq!(published, Published { streams: 2, dropped: 0 });
         assert!(first.next().await.is_some());
         assert!(second.next().await.is_some());
         assert!(other.events.try_recv().is_err());
@@ -221,13 +211,7 @@ mod tests {
         }
         let mut quick = bus.subscribe("ALICE", "phone");
         let published = bus.publish(Audience::Device("phone"), &event());
-        assert_eq!(
-            published,
-            Published {
-                streams: 1,
-                dropped: 1
-            }
-        );
+        assert_eq!(published, Published { streams: 1, dropped: 1 });
         assert!(quick.next().await.is_some());
         for _ in 0..BUFFER {
             assert!(slow.next().await.is_some());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// What happened. Phones compare the names exactly (WIRE §12.17).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A message waits to be pulled.
     MessageEnqueued,
     /// A message is to be cancelled.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The name on the wire, and the label of metrics.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::MessageEnqueued => "MessageEnqueued",
             Self::MessageCancelled => "MessageCancelled",
@@ -34,16 +34,16 @@ impl Kind {
 
 /// One event with its data, which is texts by name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Event {
+pub struct Event {
     /// What happened.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// Empty for most kinds.
-    pub(crate) data: BTreeMap<&'static str, String>,
+    pub data: BTreeMap<&'static str, String>,
 }
 
 impl Event {
     /// An event that carries nothing but its name.
-    pub(crate) fn plain(kind: Kind) -> Self {
+    pub fn plain(kind: Kind) -> Self {
         Self {
             kind,
             data: BTreeMap::new(),
@@ -51,7 +51,7 @@ impl Event {
     }
 
     /// The message with this id of a client's is to be cancelled.
-    pub(crate) fn message_cancelled(message_id: String) -> Self {
+    pub fn message_cancelled(message_id: String) -> Self {
         Self {
             kind: Kind::MessageCancelled,
             data: BTreeMap::from([("messageId", message_id)]),

@@ -61,18 +61,63 @@ async fn tick(ticks: Option<&mut Interval>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::pin::pin;
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use axum::body::Bytes;
+    use axum::body::{Body, Bytes};
     use futures_util::{FutureExt, StreamExt};
+    use tower::ServiceExt;
 
     use super::frames;
     use crate::events::frame::KEEP_ALIVE;
     use crate::events::{Audience, Bus, Event, Kind};
+    use crate::testing::{Bench, bearer, request};
 
     const PERIOD: Duration = Duration::from_secs(15);
+
+    #[tokio::test]
+    async fn the_head_comes_at_once_and_events_after_it() {
+        let bench = Bench::new().await;
+        let phone = bench.register("{}").await;
+        let asked = request("GET", "/api/mobile/v1/events", &bearer(&phone.token));
+        let router = crate::http::router(Arc::clone(&bench.app));
+        let answer = router.oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        for (name, value) in [
+            ("content-type", "text/event-stream"),
+            ("cache-control", "no-cache"),
+            ("connection", "keep-alive"),
+        ] {
+            assert_eq!(answer.headers()[name], value);
+        }
+
+        let mut body = answer.into_body().into_data_stream();
+        let minted = bench.minted(&phone.login);
+        let message = r#"{"id":"e1","textMessage":{"text":"hello"},"phoneNumbers":["+79990001234"]}"#;
+        bench.tell("POST", "/api/3rdparty/v1/messages", &minted, message).await;
+        bench.ask("DELETE", "/api/3rdparty/v1/messages/e1", &minted).await;
+        for expected in [
+            "event: MessageEnqueued\ndata: null\n\n",
+            "event: MessageCancelled\ndata: {\"messageId\":\"e1\"}\n\n",
+        ] {
+            assert_eq!(body.next().await.unwrap().unwrap(), expected);
+        }
+        bench.app.events.close();
+        assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn only_devices_may_listen() {
+        let bench = Bench::new().await;
+        let phone = bench.register("{}").await;
+        for authorization in [String::new(), bench.minted(&phone.login), bearer("unknown")] {
+            let answer = bench.ask("GET", "/api/mobile/v1/events", &authorization).await;
+            assert_eq!(answer.refusal(), (401, "Unauthorized".to_owned()));
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_says_every_so_often_that_it_lives() {
@@ -100,10 +145,7 @@ mod tests {
     async fn events_come_at_once_and_the_end_of_the_bus_is_the_end() {
         let bus = Bus::new();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
-        bus.publish(
-            Audience::Device("phone"),
-            &Event::message_cancelled("e1".to_owned()),
-        );
+        bus.publish(Audience::Device("phone"), &Event::message_cancelled("e1".to_owned()));
         let expected = Bytes::from_static(b"event: MessageCancelled\ndata: {\"messageId\":\"e1\"}\n\n");
         assert_eq!(frames.next().now_or_never(), Some(Some(Ok(expected))));
         bus.close();

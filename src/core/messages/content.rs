@@ -66,11 +66,7 @@ impl Content {
     }
 
     /// From the columns `type`, `content` and `is_hashed`.
-    pub(crate) fn from_stored(
-        kind: &str,
-        content: String,
-        is_hashed: bool,
-    ) -> Result<Self, Unreadable> {
+    pub(crate) fn from_stored(kind: &str, content: String, is_hashed: bool) -> Result<Self, Unreadable> {
         if is_hashed {
             return Ok(Self::Hashed(HashedMessage { hash: content }));
         }
@@ -94,14 +90,8 @@ mod tests {
         });
         let stored = text.to_stored();
         assert_eq!(stored.kind, "Text");
-        assert_eq!(
-            stored.content,
-            r#"{"text":"a\u003cb\u003e\u0026\"é"}"#
-        );
-        assert_eq!(
-            Content::from_stored(stored.kind, stored.content, false),
-            Ok(text)
-        );
+        assert_eq!(stored.content, r#"{"text":"a\u003cb\u003e\u0026\"é"}"#);
+        assert_eq!(Content::from_stored(stored.kind, stored.content, false), Ok(text));
 
         let data = Content::Data(DataMessage {
             data: "AAAA".to_owned(),
@@ -112,19 +102,13 @@ mod tests {
             (stored.kind, stored.content.as_str()),
             ("Data", r#"{"data":"AAAA","port":7}"#)
         );
-        assert_eq!(
-            Content::from_stored(stored.kind, stored.content, false),
-            Ok(data)
-        );
+        assert_eq!(Content::from_stored(stored.kind, stored.content, false), Ok(data));
     }
 
     #[test]
     fn what_is_not_content_is_refused_without_a_panic() {
         for (kind, content) in [("Text", "x"), ("Data", r#"{"text":"a"}"#), ("Mms", "{}")] {
-            assert_eq!(
-                Content::from_stored(kind, content.to_owned(), false),
-                Err(Unreadable)
-            );
+            assert_eq!(Content::from_stored(kind, content.to_owned(), false), Err(Unreadable));
         }
     }
 }

@@ -53,14 +53,10 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Fields(#[from] Violations),
     /// No content.
-    #[error(
-        "failed to validate: validation failed: must specify exactly one of: textMessage or dataMessage"
-    )]
+    #[error("failed to validate: validation failed: must specify exactly one of: textMessage or dataMessage")]
     NoContent,
     /// More than one content.
-    #[error(
-        "failed to validate: conflict fields: must specify exactly one of: textMessage or dataMessage"
-    )]
+    #[error("failed to validate: conflict fields: must specify exactly one of: textMessage or dataMessage")]
     SeveralContents,
     /// Two ways to say when it expires.
     #[error("failed to validate: conflict fields: ttl and validUntil")]
@@ -167,10 +163,7 @@ impl Draft {
         if self.schedule_at.is_some_and(|at| at <= now) {
             return Err(Refusal::ScheduleNotAhead);
         }
-        Ok(Checked {
-            draft: self,
-            content,
-        })
+        Ok(Checked { draft: self, content })
     }
 
     /// One line for each field, in the order of the fields; the first broken rule of a field counts.
@@ -227,11 +220,7 @@ impl Checked {
     }
 
     /// The rules of numbers and schedule. The numbers of an encrypted message cannot be looked at.
-    pub(crate) fn prepare(
-        self,
-        skip_phone_validation: bool,
-        now: Timestamp,
-    ) -> Result<NewMessage, Refusal> {
+    pub(crate) fn prepare(self, skip_phone_validation: bool, now: Timestamp) -> Result<NewMessage, Refusal> {
         let Self { draft, content } = self;
         let given = draft.phone_numbers.unwrap_or_default();
         let numbers = if draft.is_encrypted || skip_phone_validation {
@@ -317,4 +306,5 @@ fn sim_rule(sim: u8) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

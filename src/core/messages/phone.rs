@@ -3,9 +3,7 @@
 //! By the rules of libphonenumber, for mobile numbers, with the texts that clients of the reference server know
 //! (WIRE §3.1, §6.5). It does not know where a number comes from, nor that a request may ask to skip all this.
 
-use rlibphonenumber::{
-    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
-};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
 /// The country of a number that is written without one. WIRE §6.5; it is not configurable there either.
 const DEFAULT_REGION: Region = Region::RU;
@@ -34,9 +32,7 @@ pub(crate) enum Unreadable {
     #[error("invalid country code")]
     CountryCode,
     /// Nothing useful follows an international dialling prefix.
-    #[error(
-        "phone number had an IDD, but after this was not long enough to be a viable phone number"
-    )]
+    #[error("phone number had an IDD, but after this was not long enough to be a viable phone number")]
     TooShortAfterPrefix,
     /// Fewer digits than any number has.
     #[error("the string supplied is too short to be a phone number")]
@@ -48,8 +44,8 @@ pub(crate) enum Unreadable {
 
 /// The number in its international form (E.164), if it is one that can receive text messages.
 pub(crate) fn normalize(text: &str) -> Result<String, Refusal> {
-    let number = PhoneNumber::parse(text, Some(DEFAULT_REGION))
-        .map_err(|error| Refusal::Unreadable(Unreadable::from(error)))?;
+    let number =
+        PhoneNumber::parse(text, Some(DEFAULT_REGION)).map_err(|error| Refusal::Unreadable(Unreadable::from(error)))?;
     if !number.is_valid() {
         return Err(Refusal::Invalid);
     }
@@ -57,9 +53,7 @@ pub(crate) fn normalize(text: &str) -> Result<String, Refusal> {
     if kind != PhoneNumberType::Mobile && kind != PhoneNumberType::FixedLineOrMobile {
         return Err(Refusal::NotMobile);
     }
-    Ok(PHONE_NUMBER_UTIL
-        .format(&number, PhoneNumberFormat::E164)
-        .into_owned())
+    Ok(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned())
 }
 
 impl From<ParseError> for Unreadable {
@@ -75,7 +69,10 @@ impl From<ParseError> for Unreadable {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::normalize;
 
     /// Every pair of these was recorded from the reference (exchanges/messages-numbers.yaml).
@@ -100,17 +97,29 @@ mod tests {
     #[test]
     fn refusals_have_the_texts_of_the_reference() {
         for (given, text) in [
-            ("abc", "failed to parse phone number: the phone number supplied is not a number"),
-            (" ", "failed to parse phone number: the phone number supplied is not a number"),
-            ("+7", "failed to parse phone number: the phone number supplied is not a number"),
-            ("$aes-256", "failed to parse phone number: the string supplied is too short to be a phone number"),
+            (
+                "abc",
+                "failed to parse phone number: the phone number supplied is not a number",
+            ),
+            (
+                " ",
+                "failed to parse phone number: the phone number supplied is not a number",
+            ),
+            (
+                "+7",
+                "failed to parse phone number: the phone number supplied is not a number",
+            ),
+            (
+                "+491",
+                "failed to parse phone number: the string supplied is too short to be a phone number",
+            ),
             ("+999123456789", "failed to parse phone number: invalid country code"),
             ("+79990", "invalid phone number"),
             ("+7999000123456789", "invalid phone number"),
             ("123", "invalid phone number"),
             ("+74951234567", "not mobile phone number"),
             (
-                "810123",
+                "81012",
                 "failed to parse phone number: phone number had an IDD, but after this was not long enough to be a viable phone number",
             ),
             (
@@ -120,6 +129,15 @@ mod tests {
         ] {
             let refusal = normalize(given).unwrap_err().to_string();
             assert_eq!(refusal, text, "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_brings_the_parser_down(text in r"(tel:)?[+0-9A-Za-z ()./;=,#*xX~\-\u{ff0b}٣é]{0,128}|\PC{0,128}") {
+            if let Ok(number) = normalize(&text) {
+                prop_assert_eq!(normalize(&number), Ok(number.clone()), "normal forms stay");
+            }
         }
     }
 }

@@ -33,11 +33,7 @@ pub(crate) struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "schema: error converting value for \"{}\"",
-            self.name
-        )?;
+        write!(formatter, "schema: error converting value for \"{}\"", self.name)?;
         if let Some(detail) = &self.detail {
             write!(formatter, ". Details: {detail}")?;
         }
@@ -71,10 +67,7 @@ impl SendQuery {
         let window = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
         Ok(Self {
             skip_phone_validation: skip_phone_validation.unwrap_or_default(),
-            device_active_within: u64::try_from(hours)
-                .ok()
-                .filter(|hours| *hours > 0)
-                .map(window),
+            device_active_within: u64::try_from(hours).ok().filter(|hours| *hours > 0).map(window),
         })
     }
 }
@@ -144,12 +137,8 @@ impl ListQuery {
             to,
             state,
             device: device.map(Cow::into_owned),
-            limit: limit
-                .and_then(|limit| limit.try_into().ok())
-                .unwrap_or(DEFAULT_LIMIT),
-            offset: offset
-                .and_then(|offset| offset.try_into().ok())
-                .unwrap_or_default(),
+            limit: limit.and_then(|limit| limit.try_into().ok()).unwrap_or(DEFAULT_LIMIT),
+            offset: offset.and_then(|offset| offset.try_into().ok()).unwrap_or_default(),
             include_content: include_content.unwrap_or_default(),
             sort: sort.unwrap_or(Sort::NewestFirst),
         })
@@ -250,11 +239,7 @@ impl<'a> Query<'a> {
         let others = self.unreadable.len().saturating_sub(1);
         match self.unreadable.into_iter().next() {
             None => Ok(()),
-            Some((name, detail)) => Err(QueryError::Unreadable(Unreadable {
-                name,
-                detail,
-                others,
-            })),
+            Some((name, detail)) => Err(QueryError::Unreadable(Unreadable { name, detail, others })),
         }
     }
 }
@@ -274,15 +259,11 @@ impl Rules {
     }
 
     fn check(&mut self, field: &str, rule: &'static str, holds: bool) {
-        self.violations.check(holds, format!("{}.{field}", self.structure), rule);
+        self.violations
+            .check(holds, format!("{}.{field}", self.structure), rule);
     }
 
-    fn choice<T>(
-        &mut self,
-        field: &str,
-        text: Option<Cow<'_, str>>,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
+    fn choice<T>(&mut self, field: &str, text: Option<Cow<'_, str>>, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let text = text?;
         let choice = parse(&text);
         self.check(field, "oneof", choice.is_some());
@@ -295,4 +276,5 @@ impl Rules {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -87,6 +87,7 @@ impl Queued {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::Queued;
     use crate::Timestamp;

@@ -158,11 +158,7 @@ impl Report {
     }
 
     /// What is to be written to which of the stored recipients, which are given as row and number.
-    pub(crate) fn outcomes(
-        &self,
-        stored: &[(i64, String)],
-        is_hashed: bool,
-    ) -> BTreeMap<i64, &Outcome> {
+    pub(crate) fn outcomes(&self, stored: &[(i64, String)], is_hashed: bool) -> BTreeMap<i64, &Outcome> {
         let mut outcomes = BTreeMap::new();
         for recipient in &self.recipients {
             if let Some(row) = find(&recipient.phone_number, stored, is_hashed) {
@@ -194,12 +190,9 @@ impl RecipientReport {
 fn reported(name: &str) -> Option<State> {
     State::parse(name).map(|state| match state {
         State::Pending => State::Processed,
-        State::Cancelling
-        | State::Cancelled
-        | State::Processed
-        | State::Sent
-        | State::Delivered
-        | State::Failed => state,
+        State::Cancelling | State::Cancelled | State::Processed | State::Sent | State::Delivered | State::Failed => {
+            state
+        }
     })
 }
 
@@ -214,8 +207,7 @@ fn find(number: &str, stored: &[(i64, String)], is_hashed: bool) -> Option<i64> 
             number.to_owned()
         };
         let mut rows = stored.iter();
-        rows.find(|(_, stored)| *stored == wanted)
-            .map(|(row, _)| *row)
+        rows.find(|(_, stored)| *stored == wanted).map(|(row, _)| *row)
     };
     row(number).or_else(|| row(&format!("+{number}")))
 }
@@ -228,4 +220,5 @@ fn number_hash(number: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

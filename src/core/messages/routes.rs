@@ -222,4 +222,5 @@ fn failure(error: &StoreError, message: &'static str) -> ApiError {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

@@ -87,4 +87,5 @@ fn json(values: &impl serde::Serialize) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -92,6 +92,7 @@ impl Serialize for Message {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -126,9 +127,7 @@ mod tests {
 
     #[test]
     fn the_keys_come_in_the_order_of_the_reference() {
-        let text = Content::Text(TextMessage {
-            text: "hi".to_owned(),
-        });
+        let text = Content::Text(TextMessage { text: "hi".to_owned() });
         assert_eq!(
             message(Some(text)),
             concat!(
@@ -147,9 +146,7 @@ mod tests {
             data: "AAAA".to_owned(),
             port: 7,
         });
-        let hashed = Content::Hashed(HashedMessage {
-            hash: "ab".to_owned(),
-        });
+        let hashed = Content::Hashed(HashedMessage { hash: "ab".to_owned() });
         assert!(message(Some(data)).contains(r#"},"dataMessage":{"data":"AAAA","port":7},"createdAt""#));
         assert!(message(Some(hashed)).contains(r#"},"hashedMessage":{"hash":"ab"},"createdAt""#));
         assert!(message(None).contains(r#""Sent":"2026-01-01T00:00:01Z"},"createdAt""#));

@@ -105,7 +105,8 @@ mod tests {
     use super::{COUNT, NEWEST_OF_MANY, NEWEST_OF_ONE, OLDEST_OF_MANY, OLDEST_OF_ONE};
     use crate::messages::store::tests::plan;
 
-    const ALONE: &str = "USING COVERING INDEX idx_messages_device_created (device_id=? AND created_at>? AND created_at<?)";
+    const ALONE: &str =
+        "USING COVERING INDEX idx_messages_device_created (device_id=? AND created_at>? AND created_at<?)";
 
     #[tokio::test]
     async fn count_and_page_are_read_from_one_index_alone() {

@@ -61,11 +61,7 @@ impl Messages {
 }
 
 fn queued_message(row: &SqliteRow, numbers: Vec<String>) -> Result<Queued, sqlx::Error> {
-    let content = Content::from_stored(
-        row.try_get("type")?,
-        row.try_get("content")?,
-        row.try_get("is_hashed")?,
-    );
+    let content = Content::from_stored(row.try_get("type")?, row.try_get("content")?, row.try_get("is_hashed")?);
     Ok(Queued {
         id: row.try_get("ext_id")?,
         content: content.map_err(load::undecodable)?,

@@ -1,1 +1,508 @@
-//! Tests.
+//! Tests of the statements, against a database of their own each.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, Row};
+use tempfile::TempDir;
+
+use super::{CancelRefusal, Inserted, Messages};
+use crate::Timestamp;
+use crate::config::DatabaseUrl;
+use crate::db::Database;
+use crate::devices::DeviceId;
+use crate::messages::content::{Content, DataMessage, TextMessage};
+use crate::messages::draft::NewMessage;
+use crate::messages::query::{ListQuery, Order};
+use crate::messages::report::{Outcome, RecipientReport, Report};
+use crate::messages::state::State;
+use crate::users::UserId;
+
+const PHONE: &str = "phone-000000000000000";
+const TABLET: &str = "tablet-00000000000000";
+const FOREIGN: &str = "foreign-0000000000000";
+
+/// A database with the users ALICE (two devices) and BOB (one), and what keeps its folder.
+struct Fixture {
+    messages: Messages,
+    database: Database,
+    folder: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("core.db"));
+        let database = Database::open(&url).await.unwrap();
+        for user in ["ALICE", "BOB"] {
+            sqlx::query("INSERT INTO users (id, password_hash, created_at, updated_at) VALUES (?, '', 0, 0)")
+                .bind(user)
+                .execute(database.writer())
+                .await
+                .unwrap();
+        }
+        for (device, user, seen) in [
+            (PHONE, "ALICE", 1_000),
+            (TABLET, "ALICE", 2_000),
+            (FOREIGN, "BOB", 3_000),
+        ] {
+            sqlx::query(
+                "INSERT INTO devices (id, auth_token, user_id, last_seen, created_at, updated_at) \
+                 VALUES (?1, ?1, ?2, ?3, 0, 0)",
+            )
+            .bind(device)
+            .bind(user)
+            .bind(seen)
+            .execute(database.writer())
+            .await
+            .unwrap();
+        }
+        Self {
+            messages: Messages::new(database.clone()),
+            database,
+            folder,
+        }
+    }
+
+    async fn insert(&self, device: &str, id: &str, message: &NewMessage, at: i64) -> Inserted {
+        let device = DeviceId::stored(device);
+        self.messages.insert(&device, id, message, moment(at)).await.unwrap()
+    }
+
+    async fn send(&self, device: &str, id: &str, at: i64) {
+        assert_eq!(self.insert(device, id, &text(&["+1"]), at).await, Inserted::Stored);
+    }
+
+    async fn pulled(&self, device: &str, order: Order) -> Vec<String> {
+        let queue = self.messages.pull(&DeviceId::stored(device), order).await.unwrap();
+        queue.into_iter().map(|queued| queued.id).collect()
+    }
+
+    async fn listed(&self, raw: &str) -> (i64, Vec<String>) {
+        let query = ListQuery::parse(raw).unwrap();
+        let page = self.messages.list(&alice(), &query).await.unwrap();
+        (
+            page.total,
+            page.messages.into_iter().map(|message| message.id).collect(),
+        )
+    }
+
+    async fn report(&self, device: &str, report: Report) -> usize {
+        let device = DeviceId::stored(device);
+        let applied = self.messages.apply(&device, &[report], moment(99)).await.unwrap();
+        applied.len()
+    }
+
+    async fn count(&self, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement)
+            .fetch_one(self.database.reader())
+            .await
+            .unwrap()
+    }
+}
+
+/// How the database would carry out a statement.
+pub(super) async fn plan(statement: &'static str) -> String {
+    let fixture = Fixture::new().await;
+    let explained = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(explained)
+        .fetch_all(fixture.database.reader())
+        .await
+        .unwrap();
+    let steps: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+    steps.join("\n")
+}
+
+fn alice() -> UserId {
+    UserId::stored("ALICE")
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn text(numbers: &[&str]) -> NewMessage {
+    let content = Content::Text(TextMessage {
+        text: "hello".to_owned(),
+    });
+    NewMessage {
+        id: None,
+        stored: content.to_stored(),
+        content,
+        numbers: numbers.iter().map(|&number| number.to_owned()).collect(),
+        is_encrypted: false,
+        sim_number: None,
+        with_delivery_report: true,
+        priority: 0,
+        valid_until: None,
+        schedule_at: None,
+    }
+}
+
+fn sent(id: &str, recipients: &[(&str, State, Option<&str>)], history: &[(State, i64)]) -> Report {
+    let recipient = |&(number, state, error): &(&str, State, Option<&str>)| RecipientReport {
+        phone_number: number.to_owned(),
+        outcome: Outcome {
+            state,
+            error: error.map(str::to_owned),
+        },
+    };
+    Report {
+        id: id.to_owned(),
+        state: State::Sent,
+        recipients: recipients.iter().map(recipient).collect(),
+        history: history.iter().map(|&(state, at)| (state, moment(at))).collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_message_comes_out_as_it_went_in() {
+    let fixture = Fixture::new().await;
+    let numbers = ["+3", "$aes\"y'\u{0}z", "+1"];
+    let content = Content::Data(DataMessage {
+        data: "AAAA".to_owned(),
+        port: 9,
+    });
+    let message = NewMessage {
+        stored: content.to_stored(),
+        content,
+        is_encrypted: true,
+        sim_number: Some(2),
+        with_delivery_report: false,
+        priority: -128,
+        valid_until: Some(moment(-5)),
+        schedule_at: Some(moment(7)),
+        ..text(&numbers)
+    };
+    let id = "id with/é%";
+    assert_eq!(fixture.insert(PHONE, id, &message, 12_345).await, Inserted::Stored);
+
+    let found = fixture.messages.find(&alice(), id).await.unwrap().unwrap();
+    assert_eq!((found.id.as_str(), found.device.as_str()), (id, PHONE));
+    assert_eq!(found.state, State::Pending);
+    assert_eq!((found.is_hashed, found.is_encrypted), (false, true));
+    assert_eq!(found.content.as_ref(), Some(&message.content));
+    assert_eq!(found.created_at, moment(12_345));
+    assert_eq!(found.history, BTreeMap::from([(State::Pending, moment(12_345))]));
+    let recipients: Vec<_> = found.recipients.iter().map(|r| r.phone_number.as_str()).collect();
+    assert_eq!(
+        recipients,
+        ["$aes\"y'\u{0}z", "+1", "+3"],
+        "in the order of the numbers"
+    );
+
+    let queue = fixture
+        .messages
+        .pull(&DeviceId::stored(PHONE), Order::Lifo)
+        .await
+        .unwrap();
+    let queued = queue.first().unwrap();
+    assert_eq!(queued.numbers, recipients);
+    assert_eq!(queued.content, message.content);
+    assert_eq!((queued.sim_number, queued.priority), (Some(2), -128));
+    assert!(queued.is_encrypted && !queued.with_delivery_report);
+    assert_eq!(
+        (queued.valid_until, queued.schedule_at),
+        (Some(moment(-5)), Some(moment(7)))
+    );
+}
+
+#[tokio::test]
+async fn a_message_is_stored_whole_or_not_at_all() {
+    let fixture = Fixture::new().await;
+    // Two equal numbers get past the rules by no way; here they make the second statement fail.
+    let (device, message) = (DeviceId::stored(PHONE), text(&["+1", "+1"]));
+    let bad = fixture.messages.insert(&device, "bad", &message, moment(1)).await;
+    assert!(bad.is_err());
+    assert_eq!(fixture.count("SELECT count(*) FROM messages").await, 0);
+
+    assert_eq!(
+        fixture.insert(PHONE, "good", &text(&["+1", "+2"]), 1).await,
+        Inserted::Stored
+    );
+    fixture.database.close().await;
+    let url = DatabaseUrl::Sqlite(fixture.folder.path().join("core.db"));
+    let again = Messages::new(Database::open(&url).await.unwrap());
+    let found = again.find(&alice(), "good").await.unwrap().unwrap();
+    assert_eq!((found.recipients.len(), found.history.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn an_id_is_unique_for_a_device_in_any_case() {
+    let fixture = Fixture::new().await;
+    fixture.send(PHONE, "AbC", 1).await;
+    assert_eq!(fixture.insert(PHONE, "aBc", &text(&["+2"]), 2).await, Inserted::IdTaken);
+    assert_eq!(fixture.insert(TABLET, "aBc", &text(&["+2"]), 2).await, Inserted::Stored);
+    assert_eq!(
+        fixture.insert(FOREIGN, "AbC", &text(&["+2"]), 2).await,
+        Inserted::Stored
+    );
+    assert_eq!(
+        fixture.insert("gone-0000000000000000", "x", &text(&["+2"]), 2).await,
+        Inserted::DeviceGone
+    );
+}
+
+#[tokio::test]
+async fn many_write_at_once_and_nobody_is_told_that_it_is_busy() {
+    let fixture = Fixture::new().await;
+    let writes = (0..50).map(|number| {
+        let messages = fixture.messages.clone();
+        tokio::spawn(async move {
+            let device = DeviceId::stored(PHONE);
+            let inserted = messages
+                .insert(&device, &format!("m{number}"), &text(&["+1"]), moment(number))
+                .await;
+            let seen = messages.find(&alice(), &format!("m{number}")).await;
+            (inserted.unwrap(), seen.unwrap().is_some())
+        })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        assert_eq!(write.await.unwrap(), (Inserted::Stored, true));
+    }
+}
+
+#[tokio::test]
+async fn only_own_devices_may_be_chosen() {
+    let fixture = Fixture::new().await;
+    let chosen = async |wanted, since: Option<i64>| {
+        let devices = fixture
+            .messages
+            .devices(&alice(), wanted, since.map(moment))
+            .await
+            .unwrap();
+        let mut ids: Vec<_> = devices.iter().map(|id| id.as_str().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(chosen(None, None).await, [PHONE, TABLET]);
+    assert_eq!(chosen(Some(PHONE), None).await, [PHONE]);
+    assert!(chosen(Some(FOREIGN), None).await.is_empty());
+    assert_eq!(chosen(None, Some(1_001)).await, [TABLET]);
+    assert_eq!(chosen(None, Some(1_000)).await, [PHONE, TABLET]);
+    assert!(chosen(Some(PHONE), Some(2_000)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_sorted_and_counted() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.listed("").await, (0, Vec::new()));
+    for (device, id, at) in [
+        (PHONE, "m1", 1_000),
+        (PHONE, "m2", 2_000),
+        (PHONE, "m3", 2_000),
+        (TABLET, "s1", 3_000),
+        (FOREIGN, "x", 4_000),
+    ] {
+        fixture.send(device, id, at).await;
+    }
+    fixture
+        .report(PHONE, sent("m2", &[("+1", State::Sent, None)], &[]))
+        .await;
+
+    let page = async |raw: &str| {
+        let (total, ids) = fixture.listed(raw).await;
+        (total, ids.join(" "))
+    };
+    let is = |total, ids: &str| (total, ids.to_owned());
+    assert_eq!(page("").await, is(4, "s1 m3 m2 m1"));
+    assert_eq!(page("sort=created_at").await, is(4, "m1 m2 m3 s1"));
+    assert_eq!(page("limit=2").await, is(4, "s1 m3"));
+    assert_eq!(page("limit=2&offset=1").await, is(4, "m3 m2"));
+    assert_eq!(page("offset=100").await, is(4, ""));
+    assert_eq!(page("state=Sent").await, is(1, "m2"));
+    assert_eq!(page("state=Delivered").await, is(0, ""));
+    assert_eq!(page(&format!("deviceId={TABLET}")).await, is(1, "s1"));
+    assert_eq!(page(&format!("deviceId={PHONE}")).await, is(3, "m3 m2 m1"));
+    let one_device = format!("deviceId={PHONE}&sort=created_at&limit=1&offset=1");
+    assert_eq!(page(&one_device).await, is(3, "m2"));
+    assert_eq!(page(&format!("deviceId={FOREIGN}")).await, is(0, ""));
+    assert_eq!(page("from=1970-01-01T00:00:02Z").await, is(3, "s1 m3 m2"));
+    assert_eq!(page("to=1970-01-01T00:00:02Z").await, is(1, "m1"));
+    assert_eq!(
+        page("from=2026-01-01T00:00:00Z&to=1970-01-01T00:00:00Z").await,
+        is(0, "")
+    );
+}
+
+#[tokio::test]
+async fn a_list_has_content_only_when_asked_and_recipients_always() {
+    let fixture = Fixture::new().await;
+    fixture.insert(PHONE, "a", &text(&["+2", "+1"]), 1).await;
+    fixture.insert(PHONE, "b", &text(&["+3"]), 2).await;
+    for (raw, with_content) in [("", false), ("includeContent=true", true)] {
+        let query = ListQuery::parse(raw).unwrap();
+        let messages = fixture.messages.list(&alice(), &query).await.unwrap().messages;
+        let numbers = messages
+            .iter()
+            .flat_map(|m| &m.recipients)
+            .map(|r| r.phone_number.as_str());
+        assert_eq!(numbers.collect::<Vec<_>>(), ["+3", "+1", "+2"]);
+        assert!(messages.iter().all(|message| message.content.is_some() == with_content));
+        assert!(messages.iter().all(|message| message.history.len() == 1));
+    }
+}
+
+#[tokio::test]
+async fn a_queue_is_ordered_by_schedule_then_priority_then_age() {
+    let fixture = Fixture::new().await;
+    for (id, schedule_at, priority) in [
+        ("later", Some(5_000), 127),
+        ("sooner", Some(4_000), 0),
+        ("old", None, 0),
+        ("urgent", None, 100),
+        ("new", None, 0),
+        ("idle", None, -1),
+    ] {
+        let message = NewMessage {
+            schedule_at: schedule_at.map(moment),
+            priority,
+            ..text(&["+1"])
+        };
+        fixture.insert(PHONE, id, &message, 1).await;
+    }
+    assert_eq!(
+        fixture.pulled(PHONE, Order::Lifo).await,
+        ["urgent", "new", "old", "idle", "sooner", "later"]
+    );
+    assert_eq!(
+        fixture.pulled(PHONE, Order::Fifo).await,
+        ["urgent", "old", "new", "idle", "sooner", "later"]
+    );
+    assert!(fixture.pulled(TABLET, Order::Lifo).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most() {
+    let fixture = Fixture::new().await;
+    for number in 0..102 {
+        fixture.send(PHONE, &format!("m{number}"), 1).await;
+    }
+    fixture
+        .messages
+        .cancel(&alice(), "m1", moment(2))
+        .await
+        .unwrap()
+        .unwrap();
+    let head = fixture.pulled(PHONE, Order::Fifo).await;
+    assert_eq!((head.len(), head.first().map(String::as_str)), (100, Some("m0")));
+    assert!(head.contains(&"m1".to_owned()));
+    for id in ["m0", "m1", "m2"] {
+        fixture.report(PHONE, sent(id, &[("+1", State::Sent, None)], &[])).await;
+    }
+    assert_eq!(fixture.pulled(PHONE, Order::Fifo).await.len(), 99);
+}
+
+#[tokio::test]
+async fn only_a_pending_message_is_cancelled() {
+    let fixture = Fixture::new().await;
+    fixture.send(PHONE, "c1", 1).await;
+    let cancel = async |user: &str, id: &str| {
+        let cancelled = fixture.messages.cancel(&UserId::stored(user), id, moment(2)).await;
+        cancelled.unwrap().map(|message| (message.state, message.history))
+    };
+    assert_eq!(cancel("BOB", "c1").await, Err(CancelRefusal::NotFound));
+    assert_eq!(cancel("ALICE", "nope").await, Err(CancelRefusal::NotFound));
+    let history = BTreeMap::from([(State::Pending, moment(1))]);
+    assert_eq!(cancel("ALICE", "C1").await, Ok((State::Cancelling, history)));
+    assert_eq!(cancel("ALICE", "c1").await, Err(CancelRefusal::NotPending));
+    fixture.send(TABLET, "c1", 3).await;
+    assert_eq!(cancel("ALICE", "c1").await, Err(CancelRefusal::Ambiguous));
+    let latest = fixture.messages.find(&alice(), "c1").await.unwrap().unwrap();
+    assert_eq!(latest.device, TABLET);
+}
+
+#[tokio::test]
+async fn reports_change_what_they_name_and_keep_first_times() {
+    let fixture = Fixture::new().await;
+    fixture.insert(PHONE, "r1", &text(&["+1", "+2"]), 1).await;
+    let first = sent(
+        "r1",
+        &[("+1", State::Sent, None), ("2", State::Failed, Some("no service"))],
+        &[(State::Pending, 70), (State::Processed, 50), (State::Sent, 60)],
+    );
+    let second = sent(
+        "R1",
+        &[("+1", State::Delivered, None), ("+9", State::Failed, None)],
+        &[(State::Processed, 40), (State::Delivered, 80)],
+    );
+    assert_eq!(fixture.report(PHONE, first).await, 1);
+    assert_eq!(fixture.report(PHONE, second).await, 1);
+
+    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap();
+    assert_eq!(message.state, State::Sent);
+    let recipients = message.recipients.iter().map(|r| (r.state, r.error.as_deref()));
+    assert_eq!(
+        recipients.collect::<Vec<_>>(),
+        [(State::Delivered, None), (State::Failed, Some("no service"))]
+    );
+    let history = [
+        (State::Pending, moment(1)),
+        (State::Processed, moment(50)),
+        (State::Sent, moment(60)),
+        (State::Delivered, moment(80)),
+    ];
+    assert_eq!(message.history, history.into());
+}
+
+#[tokio::test]
+async fn reports_about_messages_of_others_are_ignored() {
+    let fixture = Fixture::new().await;
+    fixture.send(PHONE, "r1", 1).await;
+    for (device, id) in [(TABLET, "r1"), (FOREIGN, "r1"), (PHONE, "nope")] {
+        let report = sent(id, &[("+1", State::Failed, None)], &[]);
+        assert_eq!(fixture.report(device, report).await, 0);
+    }
+    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap();
+    assert_eq!(message.state, State::Pending);
+}
+
+#[tokio::test]
+async fn hashed_recipients_are_found_by_their_hashes() {
+    let fixture = Fixture::new().await;
+    // printf '%s' +79990001234 | sha256sum | cut -c1-16
+    fixture.insert(PHONE, "h", &text(&["62d17792b45c5307"]), 1).await;
+    sqlx::query("UPDATE messages SET is_hashed = 1, content = 'abc', state = 'Sent'")
+        .execute(fixture.database.writer())
+        .await
+        .unwrap();
+    fixture
+        .report(PHONE, sent("h", &[("79990001234", State::Delivered, None)], &[]))
+        .await;
+    let message = fixture.messages.find(&alice(), "h").await.unwrap().unwrap();
+    assert!(message.is_hashed && matches!(message.content, Some(Content::Hashed(_))));
+    assert!(
+        message
+            .recipients
+            .iter()
+            .all(|recipient| recipient.state == State::Delivered)
+    );
+}
+
+#[tokio::test]
+async fn a_message_is_looked_up_by_index() {
+    let plan = plan(super::ROWS_OF).await;
+    assert!(
+        plan.contains("USING INDEX unq_messages_id_device (ext_id=? AND device_id=?)")
+            || plan.contains("USING COVERING INDEX unq_messages_id_device (ext_id=? AND device_id=?)"),
+        "{plan}"
+    );
+    assert!(!plan.contains("SCAN"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_deleted_device_takes_its_messages_with_it() {
+    let fixture = Fixture::new().await;
+    fixture.send(PHONE, "m", 1).await;
+    sqlx::query("DELETE FROM devices WHERE id = ?")
+        .bind(PHONE)
+        .execute(fixture.database.writer())
+        .await
+        .unwrap();
+    assert!(fixture.messages.find(&alice(), "m").await.unwrap().is_none());
+    for statement in [
+        "SELECT count(*) FROM message_recipients",
+        "SELECT count(*) FROM message_states",
+    ] {
+        assert_eq!(fixture.count(statement).await, 0);
+    }
+}
