@@ -1,1 +1,175 @@
-//! Placeholder while the crate is being laid out.
+//! What leaves for the gateway, and what of its answer reaches the client?
+//!
+//! The peer, the path that was matched, the headers, our credential; and on the way back the gateway's headers
+//! and the few statuses that mean something to us. Decides nothing about the caller: it is handed a [`Pass`].
+
+pub mod identity;
+pub mod sites;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateward_auth::UnixSeconds;
+use gateward_contract::headers::X_GATEWARD_USER;
+use http::header;
+use http::{Method, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions};
+use pingora::{Error, ErrorType};
+
+use self::identity::{Identity, IdentityError};
+use self::sites::Sites;
+use crate::config::{Upstream, UpstreamTimeouts};
+use crate::context::{Arrival, GatewayLeg, Pass, Terms};
+use crate::headers;
+use crate::reply::GatewayTrouble;
+
+/// Forwards what was admitted.
+pub struct Forward {
+    sites: Arc<Sites>,
+    identity: Identity,
+    timeouts: UpstreamTimeouts,
+    idle: Duration,
+}
+
+/// What a gateway's answer means to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// Nothing: it goes to the client.
+    Ordinary,
+    /// It goes to the client, and this user's password has changed.
+    PasswordChanged(String),
+    /// It must not go to the client.
+    Trouble(GatewayTrouble),
+}
+
+impl Forward {
+    /// Forwards to this gateway. Nobody is connected to yet.
+    pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
+        Ok(Self {
+            sites: Arc::new(Sites::new(upstream.urls.clone())),
+            identity: Identity::new(upstream)?,
+            timeouts: upstream.timeouts,
+            idle: upstream.idle,
+        })
+    }
+
+    /// Where the gateway may be.
+    pub fn sites(&self) -> &Arc<Sites> {
+        &self.sites
+    }
+
+    /// Who the gateway believes is asking.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// An address for the next attempt. `None`: there is none.
+    pub fn peer(&self, terms: &Terms, leg: &mut GatewayLeg) -> Option<Box<HttpPeer>> {
+        let choice = self.sites.choose(leg.attempts)?;
+        leg.attempts += 1;
+        leg.site = Some(choice.index);
+        leg.asked = Some(Instant::now());
+        let url = choice.site.url();
+        let sni = if url.tls { url.host.clone() } else { String::new() };
+        let mut peer = HttpPeer::new(choice.address, url.tls, sni);
+        self.set_options(&mut peer.options, terms);
+        Some(Box::new(peer))
+    }
+
+    fn set_options(&self, options: &mut PeerOptions, terms: &Terms) {
+        options.connection_timeout = Some(self.timeouts.connect);
+        options.total_connection_timeout = Some(self.timeouts.connect.saturating_mul(2));
+        // A stream of events may be silent for as long as it likes (DESIGN §9).
+        options.read_timeout = (!terms.streaming).then(|| terms.timeout.unwrap_or(self.timeouts.read));
+        options.write_timeout = Some(self.timeouts.write);
+        options.idle_timeout = Some(self.idle);
+        // Everything about headers is done here, where it is tested: see `headers::clean_request`.
+        options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+        // So that a silent stream does not outlive a gateway that vanished.
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(20),
+            count: 3,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::ZERO,
+        });
+    }
+
+    /// Turns a client's request into ours. Pingora may call this again for another attempt.
+    ///
+    /// INVARIANT(idempotent stamp): stamping twice gives the same request but for the minted token; held by
+    /// `tests::stamping_twice_changes_nothing_else`.
+    pub fn stamp(
+        &self,
+        pass: &Pass,
+        arrival: &Arrival,
+        leg: &GatewayLeg,
+        request: &mut RequestHeader,
+        now: UnixSeconds,
+    ) -> pingora::Result<()> {
+        headers::clean_request(request);
+        let chosen = leg.site.and_then(|index| self.sites.site(index));
+        let (prefix, authority) = chosen.map_or(("", ""), |site| (site.url().path.as_str(), site.authority()));
+        let target = target(prefix, pass.path.as_str(), request.raw_path());
+        request.set_raw_path(&target)?;
+        request.insert_header("Host", authority)?;
+        request.insert_header("X-Forwarded-For", arrival.origin.forwarded_for.as_str())?;
+        request.insert_header("X-Forwarded-Proto", arrival.origin.proto.as_str())?;
+        if let Some(host) = &arrival.origin.host {
+            request.insert_header("X-Forwarded-Host", host)?;
+        }
+        request.insert_header("X-Request-ID", &*arrival.request_id)?;
+        self.identity.stamp(pass, request, now).map_err(|error| {
+            tracing::error!(%error, route = %pass.terms.id, "cannot make a credential for the gateway");
+            Error::explain(ErrorType::InternalError, "no credential for the gateway")
+        })
+    }
+
+    /// Reads the head of the gateway's answer and takes from it what is not for the client.
+    pub fn receive(&self, pass: &Pass, arrival: &Arrival, response: &mut ResponseHeader) -> Meaning {
+        if response.status.is_informational() {
+            headers::clean_response(response);
+            return Meaning::Ordinary;
+        }
+        let changed = self.password_changed(pass, &arrival.method, response);
+        headers::clean_response(response);
+        if self.identity.answers_for(pass) {
+            // The gateway's challenge is about our credential: the client can do nothing with it.
+            response.remove_header(&header::WWW_AUTHENTICATE);
+            if response.status == StatusCode::UNAUTHORIZED {
+                return Meaning::Trouble(GatewayTrouble::RejectedCredential);
+            }
+        }
+        if response.insert_header("X-Request-ID", &*arrival.request_id).is_err() {
+            return Meaning::Trouble(GatewayTrouble::Broken);
+        }
+        changed.map_or(Meaning::Ordinary, Meaning::PasswordChanged)
+    }
+
+    fn password_changed(&self, pass: &Pass, method: &Method, response: &ResponseHeader) -> Option<String> {
+        if !pass.terms.password_change || *method == Method::HEAD || response.status != StatusCode::NO_CONTENT {
+            return None;
+        }
+        let user = response.headers.get(X_GATEWARD_USER)?.to_str().ok()?;
+        Some(user.to_owned())
+    }
+}
+
+/// The target for the gateway: the path that was matched, and the client's query as it came.
+fn target(prefix: &str, path: &str, original: &[u8]) -> Vec<u8> {
+    let query = original
+        .iter()
+        .position(|byte| *byte == b'?')
+        .and_then(|at| original.get(at..))
+        .unwrap_or_default();
+    let mut target = Vec::with_capacity(prefix.len() + path.len() + query.len());
+    target.extend_from_slice(prefix.as_bytes());
+    target.extend_from_slice(path.as_bytes());
+    target.extend_from_slice(query);
+    target
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,411 @@
-//! Placeholder while the crate is being laid out.
+//! Do these bytes of a request head mean the same thing to every HTTP implementation?
+//!
+//! Pingora's parser is lenient where RFC 9112 leaves room (two Content-Lengths that agree, a Content-Length
+//! beside chunked, bare LF, characters escaped in passing). Whatever two parsers read differently is a way
+//! to smuggle a request past the policy, so it is refused here, on the raw bytes, before Pingora sees them.
+//! Knows nothing about routes, credentials or sockets.
+
+use std::fmt;
+
+/// Longest request target (SECURITY 58).
+pub const MAX_TARGET: usize = 8 * 1024;
+/// Most header fields in one head.
+pub const MAX_FIELDS: usize = 100;
+/// Longest method token; the longest registered one has 17 characters.
+const MAX_METHOD: usize = 32;
+const END_OF_LINE: &[u8] = b"\r\n";
+
+/// How the request's body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// No body.
+    None,
+    /// As many bytes as Content-Length says.
+    Fixed(u64),
+    /// Transfer-Encoding: chunked.
+    Chunked,
+}
+
+/// What the shell needs to know about a head that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadFacts {
+    /// HTTP/1.1 rather than HTTP/1.0.
+    pub is_http11: bool,
+    /// How the body is delimited.
+    pub body: BodyLength,
+    /// The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+}
+
+/// Why a head is refused. [`FramingError::label`] is what logs and metrics say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FramingError {
+    /// The head is longer than the limit.
+    HeadTooLarge,
+    /// More than [`MAX_FIELDS`] header fields.
+    TooManyFields,
+    /// The request target is longer than [`MAX_TARGET`].
+    TargetTooLong,
+    /// Line feed without carriage return.
+    BareLineFeed,
+    /// Carriage return without line feed.
+    BareCarriageReturn,
+    /// Not `method SP target SP version`.
+    RequestLine,
+    /// The method is not a token or unreasonably long.
+    Method,
+    /// CONNECT: this is no tunnel.
+    Connect,
+    /// Neither HTTP/1.1 nor HTTP/1.0.
+    Version,
+    /// The target is not in origin form (RFC 9112 §3.2.1).
+    TargetForm,
+    /// A byte that may not stand in a target: control, space, non-ASCII or `#`.
+    TargetByte,
+    /// A header line without a colon.
+    HeaderLine,
+    /// A header without a name, or a name that is not a token (also: blank before the colon).
+    HeaderName,
+    /// A header line that begins with a blank (obs-fold, RFC 9112 §5.2).
+    Fold,
+    /// A control byte in a header value.
+    ControlByte,
+    /// A byte above 0x7F in a header value.
+    NonAscii,
+    /// No Host in HTTP/1.1.
+    HostMissing,
+    /// More than one Host.
+    HostRepeated,
+    /// A Host that is no host.
+    HostMalformed,
+    /// More than one Content-Length, equal or not.
+    LengthRepeated,
+    /// A Content-Length that is not a plain number.
+    LengthMalformed,
+    /// Content-Length and Transfer-Encoding together.
+    LengthAndEncoding,
+    /// More than one Transfer-Encoding.
+    EncodingRepeated,
+    /// A Transfer-Encoding other than exactly `chunked`.
+    EncodingUnknown,
+    /// Transfer-Encoding in HTTP/1.0.
+    EncodingInHttp10,
+    /// A framing header spelled with an underscore, which some servers read as a hyphen.
+    Disguised,
+}
+
+impl FramingError {
+    /// HTTP status of the answer; the connection is closed after it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::HeadTooLarge | Self::TooManyFields => 431,
+            Self::TargetTooLong => 414,
+            Self::Connect => 405,
+            Self::BareLineFeed
+            | Self::BareCarriageReturn
+            | Self::RequestLine
+            | Self::Method
+            | Self::Version
+            | Self::TargetForm
+            | Self::TargetByte
+            | Self::HeaderLine
+            | Self::HeaderName
+            | Self::Fold
+            | Self::ControlByte
+            | Self::NonAscii
+            | Self::HostMissing
+            | Self::HostRepeated
+            | Self::HostMalformed
+            | Self::LengthRepeated
+            | Self::LengthMalformed
+            | Self::LengthAndEncoding
+            | Self::EncodingRepeated
+            | Self::EncodingUnknown
+            | Self::EncodingInHttp10
+            | Self::Disguised => 400,
+        }
+    }
+
+    /// The closed-set word for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::HeadTooLarge => "head_too_large",
+            Self::TooManyFields => "too_many_fields",
+            Self::TargetTooLong => "target_too_long",
+            Self::BareLineFeed => "bare_line_feed",
+            Self::BareCarriageReturn => "bare_carriage_return",
+            Self::RequestLine => "request_line",
+            Self::Method => "method",
+            Self::Connect => "connect",
+            Self::Version => "version",
+            Self::TargetForm => "target_form",
+            Self::TargetByte => "target_byte",
+            Self::HeaderLine => "header_line",
+            Self::HeaderName => "header_name",
+            Self::Fold => "fold",
+            Self::ControlByte => "control_byte",
+            Self::NonAscii => "non_ascii",
+            Self::HostMissing => "host_missing",
+            Self::HostRepeated => "host_repeated",
+            Self::HostMalformed => "host_malformed",
+            Self::LengthRepeated => "length_repeated",
+            Self::LengthMalformed => "length_malformed",
+            Self::LengthAndEncoding => "length_and_encoding",
+            Self::EncodingRepeated => "encoding_repeated",
+            Self::EncodingUnknown => "encoding_unknown",
+            Self::EncodingInHttp10 => "encoding_in_http10",
+            Self::Disguised => "disguised_framing_header",
+        }
+    }
+}
+
+impl fmt::Display for FramingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Finds the end of a head while its bytes arrive, and gives up as soon as no good head can come of them.
+#[derive(Debug)]
+pub struct Scanner {
+    limit: usize,
+    seen: usize,
+    lines: usize,
+}
+
+impl Scanner {
+    /// `limit`: longest head in bytes, request line included.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            seen: 0,
+            lines: 0,
+        }
+    }
+
+    /// Looks at what has arrived since the last call. `Ok(Some(n))`: the head is the first `n` bytes.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, FramingError> {
+        if bytes.first().is_some_and(|first| !is_token_byte(*first)) {
+            return Err(FramingError::Method);
+        }
+        while let Some(offset) = bytes.get(self.seen..).and_then(position_of_line_feed) {
+            let line_feed = self.seen + offset;
+            self.seen = line_feed + 1;
+            let head = bytes.get(..self.seen).unwrap_or_default();
+            if !head.ends_with(END_OF_LINE) {
+                return Err(FramingError::BareLineFeed);
+            }
+            self.lines += 1;
+            if self.lines == 1 {
+                check_request_line(head.strip_suffix(END_OF_LINE).unwrap_or(head))?;
+            } else if head.ends_with(b"\r\n\r\n") {
+                return if head.len() > self.limit {
+                    Err(FramingError::HeadTooLarge)
+                } else {
+                    Ok(Some(head.len()))
+                };
+            }
+        }
+        self.seen = bytes.len();
+        if self.lines == 0 && bytes.len() > MAX_TARGET + MAX_METHOD + 16 {
+            return Err(FramingError::TargetTooLong);
+        }
+        if bytes.len() > self.limit {
+            Err(FramingError::HeadTooLarge)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+fn position_of_line_feed(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
+}
+
+/// Checks one whole head, from the method to the empty line.
+///
+/// INVARIANT(framing): a head that passes is read alike by every RFC 9112 parser; held by
+/// `framing::tests::what_two_parsers_could_read_differently_is_refused`.
+pub fn inspect(head: &[u8]) -> Result<HeadFacts, FramingError> {
+    let mut lines = Lines(head);
+    let is_http11 = check_request_line(lines.next_line()?.unwrap_or_default())?;
+    let mut fields = Fields::default();
+    let mut count = 0;
+    loop {
+        match lines.next_line()? {
+            None => return Err(FramingError::HeaderLine),
+            Some([]) => break,
+            Some(line) => {
+                count += 1;
+                if count > MAX_FIELDS {
+                    return Err(FramingError::TooManyFields);
+                }
+                fields.take(line)?;
+            }
+        }
+    }
+    fields.settle(is_http11)
+}
+
+/// The lines of a head without their CRLF; a lone CR or LF is an error.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Lines<'a> {
+    fn next_line(&mut self) -> Result<Option<&'a [u8]>, FramingError> {
+        let Some(end) = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+            return Ok(None);
+        };
+        let (line, rest) = self.0.split_at(end);
+        match rest.strip_prefix(END_OF_LINE) {
+            Some(rest) => {
+                self.0 = rest;
+                Ok(Some(line))
+            }
+            None if rest.first() == Some(&b'\n') => Err(FramingError::BareLineFeed),
+            None => Err(FramingError::BareCarriageReturn),
+        }
+    }
+}
+
+/// Returns whether the version is HTTP/1.1.
+fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target)) = (parts.next(), parts.next()) else {
+        return Err(FramingError::RequestLine);
+    };
+    if method.is_empty() || method.len() > MAX_METHOD || !method.iter().all(|byte| is_token_byte(*byte)) {
+        return Err(FramingError::Method);
+    }
+    if target.len() > MAX_TARGET {
+        return Err(FramingError::TargetTooLong);
+    }
+    let (Some(version), None) = (parts.next(), parts.next()) else {
+        return Err(FramingError::RequestLine);
+    };
+    let is_http11 = match version {
+        b"HTTP/1.1" => true,
+        b"HTTP/1.0" => false,
+        _ => return Err(FramingError::Version),
+    };
+    if method == b"CONNECT" {
+        return Err(FramingError::Connect);
+    }
+    if target.first() != Some(&b'/') {
+        return Err(FramingError::TargetForm);
+    }
+    if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+        return Err(FramingError::TargetByte);
+    }
+    Ok(is_http11)
+}
+
+/// The few header fields that framing depends on.
+#[derive(Default)]
+struct Fields<'a> {
+    length: Option<u64>,
+    encoding: Option<&'a [u8]>,
+    host: bool,
+    expects_continue: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, line: &'a [u8]) -> Result<(), FramingError> {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(FramingError::Fold);
+        }
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .ok_or(FramingError::HeaderLine)?;
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default();
+        if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
+            return Err(FramingError::HeaderName);
+        }
+        if let Some(byte) = value.iter().find(|byte| !matches!(byte, b'\t' | 0x20..=0x7e)) {
+            return Err(if byte.is_ascii() {
+                FramingError::ControlByte
+            } else {
+                FramingError::NonAscii
+            });
+        }
+        self.note(name, value.trim_ascii())
+    }
+
+    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), FramingError> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.note_host(value),
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+                Ok(())
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.note_length(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                let repeated = self.encoding.replace(value).is_some();
+                if repeated {
+                    Err(FramingError::EncodingRepeated)
+                } else {
+                    Ok(())
+                }
+            }
+            14 if name.eq_ignore_ascii_case(b"content_length") => Err(FramingError::Disguised),
+            17 if name.eq_ignore_ascii_case(b"transfer_encoding") => Err(FramingError::Disguised),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_host(&mut self, value: &[u8]) -> Result<(), FramingError> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(FramingError::HostRepeated);
+        }
+        // RFC 3986 §3.2.2 and a port; user information (`@`) is refused, a path cannot stand here.
+        let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%:[]!$&'()*+,;=".contains(byte);
+        if value.iter().all(is_host_byte) {
+            Ok(())
+        } else {
+            Err(FramingError::HostMalformed)
+        }
+    }
+
+    fn note_length(&mut self, value: &[u8]) -> Result<(), FramingError> {
+        if self.length.is_some() {
+            return Err(FramingError::LengthRepeated);
+        }
+        // `parse` alone would take "+5".
+        let digits = std::str::from_utf8(value)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let length = digits
+            .and_then(|text| text.parse().ok())
+            .ok_or(FramingError::LengthMalformed)?;
+        self.length = Some(length);
+        Ok(())
+    }
+
+    fn settle(self, is_http11: bool) -> Result<HeadFacts, FramingError> {
+        if is_http11 && !self.host {
+            return Err(FramingError::HostMissing);
+        }
+        let body = match (self.length, self.encoding) {
+            (Some(_), Some(_)) => return Err(FramingError::LengthAndEncoding),
+            (None, Some(_)) if !is_http11 => return Err(FramingError::EncodingInHttp10),
+            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => BodyLength::Chunked,
+            (None, Some(_)) => return Err(FramingError::EncodingUnknown),
+            (None | Some(0), None) => BodyLength::None,
+            (Some(length), None) => BodyLength::Fixed(length),
+        };
+        Ok(HeadFacts {
+            is_http11,
+            body,
+            expects_continue: self.expects_continue && is_http11,
+        })
+    }
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

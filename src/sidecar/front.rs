@@ -1,1 +1,161 @@
-//! Placeholder while the crate is being laid out.
+//! Who is at the door? Every connection and every HTTP/1 request passes here before Pingora sees it.
+//!
+//! Reads the raw head of each HTTP/1 request, answers what is malformed, slow or too much itself, and hands
+//! Pingora a session that begins with the very bytes that were checked. HTTP/2 goes to Pingora as it is: there
+//! the frames say where a message ends. Knows nothing about routes and credentials.
+
+mod head;
+pub mod traffic;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use futures_util::FutureExt as _;
+use pingora::apps::{HttpServerApp as _, ServerApp};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::date::get_cached_date;
+use pingora::protocols::http::v1::server::HttpSession;
+use pingora::protocols::l4::stream::Stream as PlainStream;
+use pingora::protocols::{ALPN, Stream};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+
+use self::head::{HeadRules, Opening};
+use self::traffic::Traffic;
+use crate::config::{Limits, Timeouts};
+use crate::headers;
+use crate::observe::Observer;
+use crate::proxy::Proxy;
+use crate::reply::{Circumstances, Refusal, delivery};
+
+/// Seconds that Pingora may announce for a kept connection; the real limit is ours ([`Timeouts::idle`]).
+const KEEPALIVE_SECS: u64 = 60;
+
+/// The public listener's application.
+pub struct FrontDoor {
+    proxy: Arc<HttpProxy<Proxy>>,
+    traffic: Arc<Traffic>,
+    observer: Arc<Observer>,
+    limits: Limits,
+    timeouts: Timeouts,
+    h2c: bool,
+}
+
+impl FrontDoor {
+    /// A door in front of this proxy.
+    pub fn new(
+        proxy: Arc<HttpProxy<Proxy>>,
+        traffic: Arc<Traffic>,
+        observer: Arc<Observer>,
+        limits: Limits,
+        timeouts: Timeouts,
+        h2c: bool,
+    ) -> Self {
+        Self {
+            proxy,
+            traffic,
+            observer,
+            limits,
+            timeouts,
+            h2c,
+        }
+    }
+
+    /// Serves one HTTP/1 connection, request by request. Pipelined requests are not: Pingora closes after the
+    /// first, and the client asks again (RFC 9112 §9.3.2).
+    async fn serve(&self, mut stream: Stream, stopping: &ShutdownWatch) {
+        let mut stopping = stopping.clone();
+        let plain = stream.get_ssl_digest().is_none();
+        let mut idle = self.timeouts.head;
+        loop {
+            let rules = HeadRules {
+                idle,
+                head: self.timeouts.head,
+                limit: self.limits.head,
+                h2c: self.h2c && plain,
+            };
+            let request = match head::read(&mut stream, &rules, &mut stopping).await {
+                Opening::Request(bytes) => bytes,
+                Opening::Preface(bytes) => return self.serve_http2(stream, &bytes, &stopping).await,
+                Opening::Refused(refusal) => return self.refuse(stream, refusal).await,
+                Opening::Closed => return,
+            };
+            let session = self.session(stream, request);
+            let Some(reusable) = self.proxy.process_new_http(session, &stopping).await else {
+                return;
+            };
+            (stream, _) = reusable.consume();
+            idle = self.timeouts.idle;
+        }
+    }
+
+    fn session(&self, stream: Stream, request: BytesMut) -> ServerSession {
+        let mut session = HttpSession::new(stream);
+        session.set_pipelined_prefix(request);
+        session.set_read_timeout(Some(self.timeouts.body));
+        session.set_write_timeout(Some(self.timeouts.write));
+        let mut session = ServerSession::H1(session);
+        session.set_keepalive(Some(KEEPALIVE_SECS));
+        session
+    }
+
+    /// HTTP/2 with prior knowledge. Pingora looks for the preface itself, so what was read is put back.
+    async fn serve_http2(&self, stream: Stream, read: &[u8], stopping: &ShutdownWatch) {
+        // Without TLS a stream is a plain socket; nothing else can carry the preface here.
+        let Some(mut socket) = stream.into_any().downcast::<PlainStream>().ok() else {
+            return;
+        };
+        socket.rewind(read);
+        self.proxy.process_new(socket, stopping).await;
+    }
+
+    async fn refuse(&self, mut stream: Stream, refusal: Refusal) {
+        let _in_flight = self.traffic.begin();
+        let bytes = self.last_words(&stream, &refusal);
+        delivery::send_last_words(&mut stream, &bytes).await;
+    }
+
+    async fn turn_away(&self, stream: &mut Stream) {
+        let bytes = self.last_words(stream, &Refusal::ConnectionsExhausted);
+        delivery::turn_away(stream, &bytes).await;
+    }
+
+    fn last_words(&self, stream: &Stream, refusal: &Refusal) -> Vec<u8> {
+        let request_id = headers::uuid(gateward_boot::random::bytes());
+        let digest = stream.get_socket_digest();
+        let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet());
+        self.observer
+            .refused_at_the_door(&request_id, peer.map(|peer| peer.ip()), refusal);
+        let about = Circumstances {
+            request_id: &request_id,
+            user_api: false,
+            wants_problem: false,
+        };
+        refusal.to_answer(&about).to_last_words(&get_cached_date())
+    }
+}
+
+#[async_trait]
+impl ServerApp for FrontDoor {
+    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let Some(_connected) = self.traffic.connect(self.limits.connections) else {
+            self.turn_away(&mut stream).await;
+            return None;
+        };
+        // INVARIANT(panic): a panic ends the connection that it happened on and nothing else; panics in our own
+        // code are answered before they get here (`proxy`).
+        let served = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            AssertUnwindSafe(async { drop(self.proxy.process_new(stream, shutdown).await) })
+                .catch_unwind()
+                .await
+        } else {
+            AssertUnwindSafe(self.serve(stream, shutdown)).catch_unwind().await
+        };
+        if served.is_err() {
+            self.observer.panicked();
+        }
+        None
+    }
+}

@@ -1,1 +1,236 @@
-//! Placeholder while the crate is being laid out.
+//! What does the gateway itself say: is this login good, and may this refresh token of its own be exchanged?
+//!
+//! The few requests that the sidecar makes on its own account, apart from the traffic that it forwards. It follows no
+//! redirect, reads no proxy from the environment, keeps no cookie, and shows nobody what the gateway answered: only one
+//! of a few outcomes comes back.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gateward_auth::Login;
+use gateward_policy::{GatewayRequest, LoginCheck};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+
+use crate::authenticate::Denied;
+use crate::authenticate::pool::{Full, Pool};
+use crate::config::{Upstream, UpstreamTimeouts, UpstreamUrl};
+
+/// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
+const AT_ONCE: usize = 32;
+const WAITING: usize = 512;
+/// From the start of a request of ours to the end of its answer, if `upstream.timeouts` do not ask for less. Somebody is
+/// waiting to be let in.
+const LONGEST: Duration = Duration::from_secs(10);
+/// What is read of an answer so that its connection can be used again. Nothing of it is looked at.
+const DRAINED_BYTES: usize = 64 * 1024;
+
+/// What the gateway says about a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginAnswer {
+    Good,
+    Bad,
+}
+
+/// What the gateway says about a refresh token of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    /// It has made a new pair, which nobody gets to see.
+    Exchanged,
+    /// It does not accept the token, or has no such endpoint.
+    Refused,
+}
+
+/// Why the gateway said nothing of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// Too many questions are waiting already.
+    #[error("too many requests of ours are waiting for the gateway")]
+    Busy,
+    /// No connection.
+    #[error("cannot connect to the gateway")]
+    Unreachable,
+    /// No answer in time.
+    #[error("the gateway did not answer in time")]
+    TimedOut,
+    /// The connection broke, or what came is not HTTP.
+    #[error("the connection to the gateway broke")]
+    Broken,
+    /// An answer that means neither yes nor no.
+    #[error("the gateway answered {0}")]
+    Unexpected(u16),
+    /// Our own mistake: no client can be made, or no request can be built.
+    #[error("cannot build a request to the gateway")]
+    Setup,
+}
+
+impl GatewayError {
+    /// A word from a closed set, for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Busy => "gateway_checks_full",
+            Self::Unreachable => "gateway_unreachable",
+            Self::TimedOut => "gateway_timeout",
+            Self::Broken => "gateway_connection_broken",
+            Self::Unexpected(_) => "gateway_unexpected_status",
+            Self::Setup => "gateway_request_invalid",
+        }
+    }
+
+    /// What a client who waits for a login learns from it.
+    pub(crate) fn denied(self) -> Denied {
+        match self {
+            Self::Busy => Denied::Busy,
+            Self::Unreachable | Self::TimedOut | Self::Broken | Self::Unexpected(_) | Self::Setup => {
+                Denied::Outage(self.label())
+            }
+        }
+    }
+}
+
+/// A client of the gateway.
+pub struct Gateway {
+    client: reqwest::Client,
+    /// `scheme://host:port` and a path to put before every path, without a trailing slash. At least one.
+    bases: Vec<String>,
+    pool: Pool,
+}
+
+impl Gateway {
+    /// Of the addresses, the first that can be reached is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError::Setup`] when there is no address or the TLS roots cannot be loaded.
+    pub fn new(upstream: &Upstream) -> Result<Self, GatewayError> {
+        if upstream.urls.is_empty() {
+            return Err(GatewayError::Setup);
+        }
+        // Only the first call in a process installs anything; all of ours install the same.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        let UpstreamTimeouts { connect, read, .. } = upstream.timeouts;
+        let client = reqwest::Client::builder()
+            .user_agent("gateward")
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .connect_timeout(connect)
+            .timeout(connect.saturating_add(read).min(LONGEST))
+            .pool_idle_timeout(upstream.idle)
+            .pool_max_idle_per_host(AT_ONCE)
+            .build()
+            .map_err(|_error| GatewayError::Setup)?;
+        Ok(Self { client, bases: upstream.urls.iter().map(base).collect(), pool: Pool::new(AT_ONCE, WAITING) })
+    }
+
+    /// Asks whether a login is good, with the client's own user name and password, byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError`] for everything that means neither good nor bad.
+    pub(crate) async fn check_login(&self, check: &LoginCheck, login: &Login) -> Result<LoginAnswer, GatewayError> {
+        let credential = basic(login)?;
+        let first = self.ask(check.method.as_str(), &check.path, credential.clone()).await;
+        // An idle connection may just have been closed; a check changes nothing, so it may be asked twice.
+        let status = match first {
+            Err(GatewayError::Broken) => self.ask(check.method.as_str(), &check.path, credential).await?,
+            other => other?,
+        };
+        if check.good.contains(&status) {
+            Ok(LoginAnswer::Good)
+        } else if check.bad.contains(&status) {
+            Ok(LoginAnswer::Bad)
+        } else {
+            Err(GatewayError::Unexpected(status))
+        }
+    }
+
+    /// Has the gateway exchange a refresh token that it issued itself. The new pair is dropped unread: it never leaves
+    /// this function. Never asked twice: the first attempt may have used the token up.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError`] when it is not known whether the token was good.
+    pub(crate) async fn exchange(&self, request: &GatewayRequest, token: &str) -> Result<Exchange, GatewayError> {
+        let credential = sensitive(format!("Bearer {token}"))?;
+        match self.ask(request.method.as_str(), &request.path, credential).await? {
+            200 | 201 => Ok(Exchange::Exchanged),
+            // Not now, but perhaps later.
+            late @ (408 | 425 | 429) => Err(GatewayError::Unexpected(late)),
+            // Not good (401), no such endpoint (404), or tokens are switched off there (501, WIRE §2.4).
+            400..=499 | 501 => Ok(Exchange::Refused),
+            other => Err(GatewayError::Unexpected(other)),
+        }
+    }
+
+    /// The status of the answer of the first address that can be reached.
+    async fn ask(&self, method: &str, path: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
+        let _slot = self.pool.enter().await.map_err(|Full| GatewayError::Busy)?;
+        let mut last = GatewayError::Unreachable;
+        for base in &self.bases {
+            match self.send(method, &format!("{base}{path}"), credential.clone()).await {
+                Err(GatewayError::Unreachable) => last = GatewayError::Unreachable,
+                answered => return answered,
+            }
+        }
+        Err(last)
+    }
+
+    async fn send(&self, method: &str, url: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_error| GatewayError::Setup)?;
+        let empty = method == reqwest::Method::GET || method == reqwest::Method::HEAD;
+        let request = self.client.request(method, url).header(AUTHORIZATION, credential);
+        // Without a body a POST would go without Content-Length, which some servers refuse (411).
+        let request = if empty { request } else { request.body("") };
+        let mut response = request.send().await.map_err(|error| classify(&error))?;
+        let status = response.status().as_u16();
+        let mut read = 0;
+        while let Ok(Some(chunk)) = response.chunk().await {
+            read += chunk.len();
+            if read > DRAINED_BYTES {
+                break;
+            }
+        }
+        Ok(status)
+    }
+}
+
+fn base(url: &UpstreamUrl) -> String {
+    let scheme = if url.tls { "https" } else { "http" };
+    let (open, close) = if url.host.contains(':') { ("[", "]") } else { ("", "") };
+    format!("{scheme}://{open}{}{close}:{}{}", url.host, url.port, url.path)
+}
+
+fn basic(login: &Login) -> Result<HeaderValue, GatewayError> {
+    let mut pair = Vec::with_capacity(login.user.len() + 1 + login.password.expose().len());
+    pair.extend_from_slice(login.user.as_bytes());
+    pair.push(b':');
+    pair.extend_from_slice(login.password.expose());
+    sensitive(format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// A header value that no `Debug` output shows.
+fn sensitive(value: String) -> Result<HeaderValue, GatewayError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_error| GatewayError::Setup)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn classify(error: &reqwest::Error) -> GatewayError {
+    if error.is_connect() {
+        GatewayError::Unreachable
+    } else if error.is_timeout() {
+        GatewayError::TimedOut
+    } else if error.is_builder() {
+        GatewayError::Setup
+    } else {
+        GatewayError::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod toy;

@@ -1,1 +1,280 @@
-//! Placeholder while the crate is being laid out.
+//! Which headers may cross from one side to the other, and who is the client?
+//!
+//! Pure functions over header maps. Knows nothing about credentials (see `forward`) or answers (see `reply`).
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
+use ipnet::IpNet;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+/// Our namespace: such headers are ours alone, in every spelling (DESIGN §8).
+const OURS: &[u8] = b"x-gateward";
+/// `X-Forwarded-*`: rebuilt by us.
+const FORWARDED: &[u8] = b"x-forwarded";
+/// Longest request id that is kept.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Fields that concern one connection only (RFC 9110 §7.6.1), or that belong to the framing of one hop.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields by which a client could pretend to be somebody else or to ask for something else (SECURITY 56, 62).
+const CLAIMS: [&str; 14] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// `X-Request-ID`.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// `X-Forwarded-For`.
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`.
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`.
+pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Takes everything from a client's request that must not reach the gateway, except `Authorization`.
+///
+/// INVARIANT(client headers): neither our namespace nor a header that speaks about one connection, another
+/// client or another target gets through, in no spelling, and a client cannot make us drop `Host` or the
+/// body's length by naming it in `Connection`; test `tests::what_a_client_must_not_say_is_dropped`.
+pub fn clean_request(request: &mut RequestHeader) {
+    let nominated = nominated(&request.headers);
+    let doomed: Vec<HeaderName> = request
+        .headers
+        .keys()
+        .filter(|name| is_not_for_the_gateway(name) || nominated.iter().any(|other| other == *name))
+        .cloned()
+        .collect();
+    for name in doomed {
+        request.remove_header(&name);
+    }
+}
+
+/// Takes everything from a gateway's answer that must not reach the client.
+///
+/// `Transfer-Encoding` stays: Pingora frames the answer anew by it.
+pub fn clean_response(response: &mut ResponseHeader) {
+    let nominated = nominated(&response.headers);
+    let doomed: Vec<HeaderName> = response
+        .headers
+        .keys()
+        .filter(|name| {
+            is_ours(name.as_str())
+                || (HOP_BY_HOP.contains(&name.as_str()) && *name != header::TRANSFER_ENCODING)
+                || nominated.iter().any(|other| other == *name)
+        })
+        .cloned()
+        .collect();
+    for name in doomed {
+        response.remove_header(&name);
+    }
+}
+
+/// Takes our namespace from a gateway's trailers.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    let doomed: Vec<HeaderName> = trailers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in doomed {
+        trailers.remove(&name);
+    }
+}
+
+/// Whether a header belongs to our namespace, with `_` read as `-` as some servers do.
+pub fn is_ours(name: &str) -> bool {
+    starts_with(name, OURS)
+}
+
+fn is_not_for_the_gateway(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.contains('_')
+        || is_ours(name)
+        || starts_with(name, FORWARDED)
+        || HOP_BY_HOP.contains(&name)
+        || CLAIMS.contains(&name)
+}
+
+/// `prefix` alone, or followed by a hyphen.
+fn starts_with(name: &str, prefix: &[u8]) -> bool {
+    let mut bytes = name.bytes().map(|byte| match byte {
+        b'_' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    });
+    prefix.iter().all(|wanted| bytes.next() == Some(*wanted)) && matches!(bytes.next(), None | Some(b'-'))
+}
+
+/// The fields that `Connection` names, without those that a message cannot do without.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH && *name != header::TRANSFER_ENCODING)
+        .collect()
+}
+
+/// The client's request id, if it is one that a log, a shell and a URL can stand.
+pub fn sane_request_id(value: Option<&HeaderValue>) -> Option<&str> {
+    let text = value?.to_str().ok()?;
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
+    ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(safe)).then_some(text)
+}
+
+/// A random UUID (RFC 9562, version 4), as the reference makes its request ids.
+pub fn uuid(mut random: [u8; 16]) -> String {
+    random[6] = (random[6] & 0x0f) | 0x40;
+    random[8] = (random[8] & 0x3f) | 0x80;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in random.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0x0f] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+/// Where a request came from, after trusted proxies were believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub client: IpAddr,
+    /// `X-Forwarded-For` for the gateway: begins with the client (SMSGate believes the first address).
+    pub forwarded_for: String,
+    /// `X-Forwarded-Proto` for the gateway.
+    pub proto: Proto,
+    /// `X-Forwarded-Host` for the gateway: the host that the client asked for.
+    pub host: Option<HeaderValue>,
+}
+
+/// What the client spoke with whoever it reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proto {
+    /// Without TLS.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Proto {
+    /// As it stands in `X-Forwarded-Proto`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Finds the client behind trusted proxies: the right-most address that is not one of them.
+///
+/// INVARIANT(client address): what an untrusted peer says about addresses changes nothing; test
+/// `tests::only_trusted_proxies_are_believed`.
+pub fn origin(request: &RequestHeader, peer: IpAddr, tls: bool, trusted: &[IpNet]) -> Origin {
+    let headers = &request.headers;
+    let peer = peer.to_canonical();
+    let asked = headers.get(header::HOST).cloned();
+    let asked = asked.or_else(|| HeaderValue::from_str(request.uri.authority()?.as_str()).ok());
+    let own = if tls { Proto::Https } else { Proto::Http };
+    if !is_trusted(peer, trusted) {
+        return Origin {
+            client: peer,
+            forwarded_for: peer.to_string(),
+            proto: own,
+            host: asked,
+        };
+    }
+    let mut chain = vec![peer];
+    for address in addresses(headers).into_iter().rev() {
+        // Everything left of something that is no address is hearsay.
+        let Some(address) = address else { break };
+        chain.push(address);
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    let client = chain.last().copied().unwrap_or(peer);
+    let forwarded: Vec<String> = chain.iter().rev().map(IpAddr::to_string).collect();
+    let proto = match headers
+        .get(FORWARDED_PROTO)
+        .map(|value| first_of_list(value.as_bytes()))
+    {
+        Some(value) if value.eq_ignore_ascii_case(b"https") => Proto::Https,
+        Some(value) if value.eq_ignore_ascii_case(b"http") => Proto::Http,
+        Some(_) | None => own,
+    };
+    let host = headers
+        .get(FORWARDED_HOST)
+        .and_then(|value| HeaderValue::from_bytes(first_of_list(value.as_bytes())).ok())
+        .filter(|host| !host.is_empty())
+        .or(asked);
+    Origin {
+        client,
+        forwarded_for: forwarded.join(", "),
+        proto,
+        host,
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// The addresses of `X-Forwarded-For` from left to right; `None` where something else stands.
+fn addresses(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|item| std::str::from_utf8(item.trim_ascii()).ok().and_then(address))
+        .collect()
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse::<IpAddr>()
+        .or_else(|_| text.parse::<std::net::SocketAddr>().map(|socket| socket.ip()))
+        .ok()
+        .map(|address| address.to_canonical())
+}
+
+fn first_of_list(value: &[u8]) -> &[u8] {
+    value
+        .split(|byte| *byte == b',')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
+#[cfg(test)]
+mod tests;

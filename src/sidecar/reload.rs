@@ -1,1 +1,250 @@
-//! Placeholder while the crate is being laid out.
+//! Has the policy or the users file changed, and is the new one fit to take over?
+//!
+//! Files are looked at a few times a second (editors that rename and Kubernetes' symbolic links are only seen by
+//! looking), and at once on SIGHUP. A candidate is read, compiled and tested before it is swapped in; one that
+//! fails changes nothing and shows in the status, in a metric and in the log. A file that is gone changes
+//! nothing either: there is no way to end up without a policy.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use gateward_auth::UnixSeconds;
+use gateward_boot::clock::Clock;
+use gateward_document::Diagnostic;
+use gateward_policy::{Compiled, Policy, SMSGATE};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::authenticate::Authenticator;
+use crate::config::PolicySource;
+use crate::context::Terms;
+use crate::endpoints::audit;
+use crate::forward::Forward;
+use crate::observe::{Edition, Observer};
+
+/// How often files are looked at. A change counts when it is still the same at the next look, so that a file
+/// that is just being written is not read half.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Reads and compiles a policy: the one way in, for `run`, `check`, `explain` and reloads.
+pub fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnostic>> {
+    match source {
+        PolicySource::Compiled => gateward_policy::compile("smsgate (compiled in)", SMSGATE),
+        PolicySource::File(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| vec![Diagnostic::error(&name, "", format!("cannot be read: {error}"))])?;
+            gateward_policy::compile(&name, &text)
+        }
+    }
+}
+
+/// Whether the gateway's credentials that a policy asks for are configured.
+pub fn check_credentials(policy: &Policy, forward: &Forward, source: &str) -> Result<(), Vec<Diagnostic>> {
+    let terms: Vec<Terms> = policy.routes().iter().map(Terms::from).collect();
+    match forward.identity().missing_for(terms.iter()) {
+        None => Ok(()),
+        Some(kind) => {
+            let message = format!("a route asks for the gateway credential {kind}, which is not configured");
+            Err(vec![Diagnostic::error(source, "routes", message)])
+        }
+    }
+}
+
+/// How the last attempt to take over a file ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// When.
+    pub at: SystemTime,
+    /// What was wrong; empty when it was taken over.
+    pub problems: Vec<String>,
+}
+
+/// Takes over changed files.
+pub struct Reloader {
+    policy: PolicySource,
+    users: Option<PathBuf>,
+    editions: Arc<ArcSwap<Edition>>,
+    forward: Arc<Forward>,
+    authenticator: Arc<Authenticator>,
+    observer: Arc<Observer>,
+    clock: Clock,
+    outcomes: Mutex<Outcomes>,
+}
+
+/// The last outcome for each file.
+#[derive(Debug, Clone, Default)]
+pub struct Outcomes {
+    /// The policy.
+    pub policy: Option<Outcome>,
+    /// The users file.
+    pub users: Option<Outcome>,
+}
+
+/// Which version of a file this is, as far as its metadata tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    inode: u64,
+    bytes: u64,
+    seconds: i64,
+    nanos: i64,
+}
+
+/// A file that is looked at.
+struct Watched {
+    path: Option<PathBuf>,
+    taken: Option<Version>,
+    seen: Option<Version>,
+}
+
+impl Reloader {
+    /// A reloader for what is in force now.
+    pub fn new(
+        policy: PolicySource,
+        users: Option<PathBuf>,
+        editions: Arc<ArcSwap<Edition>>,
+        forward: Arc<Forward>,
+        authenticator: Arc<Authenticator>,
+        observer: Arc<Observer>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            policy,
+            users,
+            editions,
+            forward,
+            authenticator,
+            observer,
+            clock,
+            outcomes: Mutex::default(),
+        }
+    }
+
+    /// What became of the last attempts.
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the files for ever. `asked`: somebody wants it now.
+    pub async fn keep_watching(self: Arc<Self>, asked: Arc<Notify>) {
+        let mut policy = Watched::new(match &self.policy {
+            PolicySource::Compiled => None,
+            PolicySource::File(path) => Some(path.clone()),
+        });
+        let mut users = Watched::new(self.users.clone());
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let asked = tokio::select! {
+                () = asked.notified() => true,
+                _ = ticks.tick() => false,
+            };
+            if policy.has_changed() | asked {
+                self.reload_policy();
+            }
+            if users.has_changed() | asked {
+                self.reload_users();
+            }
+        }
+    }
+
+    /// Takes the policy over if it is fit.
+    ///
+    /// INVARIANT(good policy): whatever the candidate is, a policy that compiled stays in force; held by
+    /// `tests::a_bad_candidate_changes_nothing`.
+    pub fn reload_policy(&self) {
+        let PolicySource::File(path) = &self.policy else { return };
+        let name = path.display().to_string();
+        let candidate = load_policy(&self.policy)
+            .and_then(|compiled| check_credentials(&compiled.policy, &self.forward, &name).map(|()| compiled.policy));
+        let outcome = candidate.map(|policy| {
+            let (old, new) = (self.editions.load(), policy.hash().to_owned());
+            tracing::info!(target: audit::TARGET, event = "reload", file = "policy", from = old.policy.hash(), to = new);
+            self.editions.store(Arc::new(self.observer.edition(policy)));
+        });
+        self.conclude("policy", outcome, |outcomes| &mut outcomes.policy);
+    }
+
+    /// Takes the users file over if it is fit.
+    pub fn reload_users(&self) {
+        let Some(path) = &self.users else { return };
+        let edition = self.editions.load_full();
+        let now = UnixSeconds(self.clock.unix_seconds());
+        let outcome = crate::users::read(path)
+            .map_err(|problem| vec![problem])
+            .and_then(|text| {
+                self.authenticator
+                    .reload_users(&edition.policy, &path.display().to_string(), &text, now)
+            });
+        if outcome.is_ok() {
+            tracing::info!(target: audit::TARGET, event = "reload", file = "users");
+        }
+        self.conclude("users", outcome, |outcomes| &mut outcomes.users);
+    }
+
+    fn conclude(
+        &self,
+        file: &'static str,
+        outcome: Result<(), Vec<Diagnostic>>,
+        slot: impl FnOnce(&mut Outcomes) -> &mut Option<Outcome>,
+    ) {
+        self.observer.reloaded(file, outcome.is_ok());
+        let problems: Vec<String> = match outcome {
+            Ok(()) => Vec::new(),
+            Err(problems) => problems.iter().map(Diagnostic::to_string).collect(),
+        };
+        for problem in &problems {
+            tracing::error!(
+                file,
+                problem,
+                "the changed file is not taken over, the old one stays in force"
+            );
+        }
+        let outcome = Outcome {
+            at: self.clock.now(),
+            problems,
+        };
+        *slot(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)) = Some(outcome);
+    }
+}
+
+impl Watched {
+    fn new(path: Option<PathBuf>) -> Self {
+        let version = path.as_deref().and_then(version);
+        Self {
+            path,
+            taken: version,
+            seen: version,
+        }
+    }
+
+    /// Whether there is another version than the one that was taken, the same as at the last look.
+    fn has_changed(&mut self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let found = version(path);
+        let settled = found == self.seen;
+        self.seen = found;
+        let changed = settled && found != self.taken;
+        if changed {
+            self.taken = found;
+        }
+        changed
+    }
+}
+
+/// `None`: the file is not there. Follows symbolic links, as Kubernetes mounts need.
+fn version(path: &Path) -> Option<Version> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Version {
+        inode: metadata.ino(),
+        bytes: metadata.size(),
+        seconds: metadata.mtime(),
+        nanos: metadata.mtime_nsec(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,193 @@
-//! Placeholder while the crate is being laid out.
+//! How does the sidecar start, and how does it stop?
+//!
+//! Everything is built and checked before a port is opened; then the listeners run until somebody asks to stop:
+//! not ready, no new connections, the requests in flight to their end or to the deadline, the store closed.
+//! Pingora's own `Server` is not used: it sleeps its whole grace period and then drops what is left.
+
+mod start;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gateward_boot::clock::Clock;
+use gateward_boot::exit::Exit;
+use gateward_document::Diagnostic;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use self::start::Parts;
+use crate::config::Config;
+
+/// Where the sidecar listens. The ports are the real ones, also where 0 was configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Clients.
+    pub public: SocketAddr,
+    /// Health, metrics and status.
+    pub admin: SocketAddr,
+}
+
+/// What the operator wants of a running sidecar.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    stop: watch::Receiver<bool>,
+    reload: Arc<Notify>,
+}
+
+/// Gives orders.
+#[derive(Debug, Clone)]
+pub struct Commander {
+    stop: Arc<watch::Sender<bool>>,
+    reload: Arc<Notify>,
+}
+
+/// Orders, and who gives them. When every commander is gone, that is an order to stop.
+pub fn orders() -> (Commander, Orders) {
+    let (sender, stop) = watch::channel(false);
+    let reload = Arc::new(Notify::new());
+    (
+        Commander {
+            stop: Arc::new(sender),
+            reload: Arc::clone(&reload),
+        },
+        Orders { stop, reload },
+    )
+}
+
+impl Commander {
+    /// Stop gracefully.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Read the policy and the users file again.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+}
+
+/// Why the sidecar does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policy.
+    #[error("the policy is not fit for use")]
+    Policy(Vec<Diagnostic>),
+    /// The users file.
+    #[error("the users file is not fit for use")]
+    Users(Vec<Diagnostic>),
+    /// A value of the configuration that only shows now.
+    #[error("{what}: {why}")]
+    Config {
+        /// The key.
+        what: &'static str,
+        /// The problem.
+        why: String,
+    },
+    /// The store.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] gateward_denylist::OpenError),
+    /// A port.
+    #[error("cannot listen on {address} ({what}): {why}")]
+    Listen {
+        /// The key.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// A folder or file.
+    #[error("{path}: {why}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// A bug of ours.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl StartError {
+    /// The exit code (sysexits).
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Policy(_) => Exit::Data,
+            Self::Users(_) | Self::Config { .. } => Exit::Config,
+            Self::Store(_) | Self::Listen { .. } | Self::File { .. } => Exit::Unavailable,
+            Self::Internal(_) => Exit::Software,
+        }
+    }
+
+    /// Every problem, one line each.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Policy(problems) | Self::Users(problems) => problems.iter().map(Diagnostic::to_string).collect(),
+            Self::Store(_) | Self::Config { .. } | Self::Listen { .. } | Self::File { .. } | Self::Internal(_) => {
+                vec![self.to_string()]
+            }
+        }
+    }
+}
+
+/// Runs the sidecar until it is told to stop. `ready` is called once, when both ports are open.
+///
+/// Must be called on a multi-threaded tokio runtime, which this uses for everything.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    orders: Orders,
+    ready: impl FnOnce(Bound) + Send,
+) -> Result<(), StartError> {
+    let drain = config.timeouts.drain;
+    let Parts {
+        public,
+        admin,
+        bound,
+        denylist,
+        traffic,
+        sites,
+        reloader,
+        stopping,
+    } = start::build(config, clock).await?;
+    let mut work = JoinSet::new();
+    work.spawn(sites.keep_looking_up());
+    work.spawn(reloader.keep_watching(orders.reload));
+    let (public_stop, public_stopped) = watch::channel(false);
+    let (admin_stop, admin_stopped) = watch::channel(false);
+    let public = tokio::spawn(public.run(public_stopped));
+    let admin = tokio::spawn(admin.run(admin_stopped));
+    tracing::info!(listen = %bound.public, admin = %bound.admin, "listening");
+    ready(bound);
+
+    let mut stop = orders.stop;
+    // An error means that nobody is left who could say anything else.
+    let _order = stop.wait_for(|stop| *stop).await;
+    tracing::info!(in_flight = traffic.requests(), "stopping");
+    stopping.store(true, Ordering::Relaxed);
+    public_stop.send_replace(true);
+    let finish = async {
+        let _listener = public.await;
+        traffic.quiet().await;
+    };
+    if timeout(drain, finish).await.is_err() {
+        tracing::warn!(
+            in_flight = traffic.requests(),
+            "the drain deadline ends requests in flight"
+        );
+    }
+    admin_stop.send_replace(true);
+    let _listener = timeout(drain, admin).await;
+    denylist.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Set once a stop was asked for.
+type Stopping = Arc<AtomicBool>;
+
+#[cfg(test)]
+mod tests;

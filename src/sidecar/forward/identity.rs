@@ -1,0 +1,174 @@
+//! Who does the gateway believe is asking? The client's credential stays here; ours goes on (DESIGN §8).
+//!
+//! Knows nothing about paths, peers and answers.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gateward_auth::{Grant, Hs256Key, KeyError, MintedClaims, Scope, Signer, TokenId, UnixSeconds};
+use gateward_contract::nanoid;
+use gateward_policy::{Action, UpstreamCredential};
+use http::header::{self, HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use crate::config::{CredentialKind, Upstream};
+use crate::context::{Pass, Terms};
+
+/// Everything that can stand for a caller at the gateway.
+pub struct Identity {
+    default: UpstreamCredential,
+    minter: Option<Minter>,
+    basic: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+struct Minter {
+    signer: Signer,
+    ttl: Duration,
+}
+
+/// Why no identity can be made from the configuration, or for a request.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The secret of the minted tokens is no key.
+    #[error("the secret of the minted tokens cannot be used: {0}")]
+    Key(#[from] KeyError),
+    /// A configured value cannot stand in a header.
+    #[error("{0} cannot be sent in a header")]
+    Value(&'static str),
+    /// A route asks for a credential that is not configured.
+    #[error("the credential {0} is not configured")]
+    Missing(&'static str),
+}
+
+impl Identity {
+    /// What the configuration offers.
+    pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
+        let minter = match &upstream.mint {
+            None => None,
+            Some(mint) => Some(Minter {
+                signer: Signer::new(Hs256Key::new(&mint.secret)?, mint.issuer.clone()),
+                ttl: mint.ttl,
+            }),
+        };
+        let basic = match &upstream.basic {
+            None => None,
+            Some(basic) => {
+                let mut login = basic.user.clone().into_bytes();
+                login.push(b':');
+                login.extend_from_slice(basic.password.expose());
+                let value = format!("Basic {}", STANDARD.encode(login));
+                Some(sensitive(value.as_bytes(), "upstream.basic")?)
+            }
+        };
+        let header = match &upstream.header {
+            None => None,
+            Some(header) => {
+                let name = HeaderName::from_bytes(header.name.as_bytes());
+                let name = name.map_err(|_| IdentityError::Value("upstream.header.name"))?;
+                Some((name, sensitive(header.value.expose(), "upstream.header.value")?))
+            }
+        };
+        let default = match upstream.credential {
+            CredentialKind::Mint => UpstreamCredential::Mint,
+            CredentialKind::Basic => UpstreamCredential::Basic,
+            CredentialKind::Passthrough => UpstreamCredential::Passthrough,
+            CredentialKind::Header => UpstreamCredential::Header,
+        };
+        Ok(Self {
+            default,
+            minter,
+            basic,
+            header,
+        })
+    }
+
+    /// Whether every credential that these routes ask for is configured; else the first that is not.
+    pub fn missing_for<'p>(&self, terms: impl Iterator<Item = &'p Terms>) -> Option<&'static str> {
+        let mut wanted = terms
+            .filter(|terms| terms.action == Action::Forward)
+            .map(|terms| self.kind(terms));
+        wanted.find(|kind| !self.offers(*kind)).map(UpstreamCredential::label)
+    }
+
+    fn offers(&self, kind: UpstreamCredential) -> bool {
+        match kind {
+            UpstreamCredential::Mint => self.minter.is_some(),
+            UpstreamCredential::Basic => self.basic.is_some(),
+            UpstreamCredential::Header => self.header.is_some(),
+            UpstreamCredential::Passthrough => true,
+        }
+    }
+
+    /// Which credential goes to the gateway on such a route.
+    pub fn kind(&self, terms: &Terms) -> UpstreamCredential {
+        match terms.action {
+            Action::Passthrough => UpstreamCredential::Passthrough,
+            Action::Forward | Action::TokenIssue | Action::TokenRefresh | Action::TokenRevoke => {
+                terms.credential.unwrap_or(self.default)
+            }
+        }
+    }
+
+    /// Whether a 401 of the gateway is about a credential of ours rather than the client's.
+    pub fn answers_for(&self, pass: &Pass) -> bool {
+        pass.grant.is_some() && self.kind(&pass.terms) != UpstreamCredential::Passthrough
+    }
+
+    /// Replaces the client's credential by ours. Doing it again changes nothing but the minted token's id.
+    ///
+    /// INVARIANT(client credential): unless the route passes it through, the client's `Authorization` never
+    /// leaves; without a grant nothing takes its place. Held by `tests::no_client_credential_leaves`.
+    pub fn stamp(&self, pass: &Pass, request: &mut RequestHeader, now: UnixSeconds) -> Result<(), IdentityError> {
+        let kind = self.kind(&pass.terms);
+        if let Some((name, _)) = self.header.as_ref().filter(|(name, _)| *name != header::AUTHORIZATION) {
+            // The name of a secret header is ours on every route.
+            request.remove_header(name);
+        }
+        if kind == UpstreamCredential::Passthrough {
+            return Ok(());
+        }
+        request.remove_header(&header::AUTHORIZATION);
+        let Some(grant) = &pass.grant else { return Ok(()) };
+        let (name, value) = match kind {
+            UpstreamCredential::Passthrough => return Ok(()),
+            UpstreamCredential::Mint => {
+                let minter = self.minter.as_ref().ok_or(IdentityError::Missing("mint"))?;
+                (header::AUTHORIZATION, minter.mint(grant, now)?)
+            }
+            UpstreamCredential::Basic => (
+                header::AUTHORIZATION,
+                self.basic.clone().ok_or(IdentityError::Missing("basic"))?,
+            ),
+            UpstreamCredential::Header => self.header.clone().ok_or(IdentityError::Missing("header"))?,
+        };
+        request
+            .insert_header(name, value)
+            .map_err(|_| IdentityError::Value("the credential"))
+    }
+}
+
+impl Minter {
+    /// A token for this user that allows just what the route needs.
+    fn mint(&self, grant: &Grant, now: UnixSeconds) -> Result<HeaderValue, IdentityError> {
+        let id = TokenId::parse(&nanoid(gateward_boot::random::bytes()));
+        let id = id.map_err(|_| IdentityError::Value("the minted token's id"))?;
+        let scopes: &[Scope] = grant.scope().map(std::slice::from_ref).unwrap_or_default();
+        let token = self.signer.minted(&MintedClaims {
+            user: grant.user(),
+            id: &id,
+            scopes,
+            issued_at: now,
+            expires_at: now.plus(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX).max(1)),
+        });
+        sensitive(format!("Bearer {token}").as_bytes(), "the minted token")
+    }
+}
+
+/// A header value that no `Debug` output shows.
+fn sensitive(value: &[u8], what: &'static str) -> Result<HeaderValue, IdentityError> {
+    let mut value = HeaderValue::from_bytes(value).map_err(|_| IdentityError::Value(what))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,197 @@
+use super::*;
+
+const MAX_HEAD: usize = 16 * 1024;
+
+fn head(lines: &[&str]) -> Vec<u8> {
+    let mut bytes = lines.join("\r\n").into_bytes();
+    bytes.extend_from_slice(b"\r\n\r\n");
+    bytes
+}
+
+fn verdict(lines: &[&str]) -> Result<HeadFacts, FramingError> {
+    inspect(&head(lines))
+}
+
+const GET: &str = "GET /a HTTP/1.1";
+const POST: &str = "POST /a HTTP/1.1";
+const HOST: &str = "Host: a";
+
+#[test]
+fn ordinary_requests_pass() {
+    let cases: &[(&[&str], BodyLength)] = &[
+        (&[GET, HOST], BodyLength::None),
+        (&["GET /a?b=c&d=%20 HTTP/1.1", HOST], BodyLength::None),
+        (&[POST, HOST, "Content-Length: 5"], BodyLength::Fixed(5)),
+        (&[POST, HOST, "content-length:\t5 "], BodyLength::Fixed(5)),
+        (&[POST, HOST, "Content-Length: 0"], BodyLength::None),
+        (&[POST, HOST, "Transfer-Encoding: Chunked"], BodyLength::Chunked),
+        (&["GET /a HTTP/1.0"], BodyLength::None),
+        (&[GET, "Host: [::1]:3000", "X-Empty:", "X-Tab: a\tb"], BodyLength::None),
+        (&[GET, "Host:"], BodyLength::None),
+    ];
+    for (lines, body) in cases {
+        assert_eq!(verdict(lines).map(|facts| facts.body), Ok(*body), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_two_parsers_could_read_differently_is_refused() {
+    use FramingError::*;
+    let cases: &[(&[&str], FramingError)] = &[
+        (
+            &[POST, HOST, "Content-Length: 5", "Transfer-Encoding: chunked"],
+            LengthAndEncoding,
+        ),
+        (
+            &[POST, HOST, "TRANSFER-encoding: chunked", "content-LENGTH: 5"],
+            LengthAndEncoding,
+        ),
+        (
+            &[POST, HOST, "Content-Length: 0", "Transfer-Encoding: chunked"],
+            LengthAndEncoding,
+        ),
+        (&[POST, HOST, "Content-Length: 5", "Content-Length: 5"], LengthRepeated),
+        (&[POST, HOST, "Content-Length: 5", "content-length: 6"], LengthRepeated),
+        (&[POST, HOST, "Content-Length: 5, 5"], LengthMalformed),
+        (&[POST, HOST, "Content-Length: +5"], LengthMalformed),
+        (&[POST, HOST, "Content-Length: -5"], LengthMalformed),
+        (&[POST, HOST, "Content-Length: 0x5"], LengthMalformed),
+        (&[POST, HOST, "Content-Length: 5 5"], LengthMalformed),
+        (&[POST, HOST, "Content-Length:"], LengthMalformed),
+        (&[POST, HOST, "Content-Length: 99999999999999999999"], LengthMalformed),
+        (&[POST, HOST, "Content_Length: 5"], Disguised),
+        (&[POST, HOST, "TRANSFER_ENCODING: chunked"], Disguised),
+        (&[POST, HOST, "Transfer-Encoding: gzip, chunked"], EncodingUnknown),
+        (&[POST, HOST, "Transfer-Encoding: chunked, chunked"], EncodingUnknown),
+        (&[POST, HOST, "Transfer-Encoding: xchunked"], EncodingUnknown),
+        (&[POST, HOST, "Transfer-Encoding: identity"], EncodingUnknown),
+        (&[POST, HOST, "Transfer-Encoding: \"chunked\""], EncodingUnknown),
+        (&[POST, HOST, "Transfer-Encoding:"], EncodingUnknown),
+        (
+            &[POST, HOST, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+            EncodingRepeated,
+        ),
+        (
+            &["POST /a HTTP/1.0", HOST, "Transfer-Encoding: chunked"],
+            EncodingInHttp10,
+        ),
+        (&[POST, HOST, "Transfer-Encoding : chunked"], HeaderName),
+        (&[POST, HOST, "Content-Length : 5"], HeaderName),
+        (&[GET, HOST, "X-A: b", " folded"], Fold),
+        (&[GET, HOST, "X-A: b", "\tfolded"], Fold),
+        (&[GET, " Host: a"], Fold),
+        (&[GET, HOST, ": nameless"], HeaderName),
+        (&[GET, HOST, "no colon"], HeaderLine),
+        (&[GET, HOST, "X(A): b"], HeaderName),
+        (&[GET, HOST, "X-A: \u{0}"], ControlByte),
+        (&[GET, HOST, "X-A: \u{7f}"], ControlByte),
+        (&[GET, HOST, "X-A: \u{b}"], ControlByte),
+        (&[GET, HOST, "X-A: é"], NonAscii),
+        (&[GET, HOST, "X-A: a\rb"], BareCarriageReturn),
+        (&[GET, HOST, "X-A: a\nX-B: c"], BareLineFeed),
+        (&[GET], HostMissing),
+        (&[GET, HOST, HOST], HostRepeated),
+        (&[GET, "Host: user@a"], HostMalformed),
+        (&[GET, "Host: a/b"], HostMalformed),
+        (&[GET, "Host: a b"], HostMalformed),
+    ];
+    for (lines, error) in cases {
+        assert_eq!(verdict(lines), Err(*error), "{lines:?}");
+    }
+}
+
+#[test]
+fn request_lines_are_exact() {
+    use FramingError::*;
+    let cases = [
+        ("GET /a", RequestLine),
+        ("GET", RequestLine),
+        ("GET  /a HTTP/1.1", RequestLine),
+        ("GET /a HTTP/1.1 ", RequestLine),
+        ("GET /a b HTTP/1.1", RequestLine),
+        (" GET /a HTTP/1.1", Method),
+        ("G@T /a HTTP/1.1", Method),
+        ("GET /a HTTP/0.9", Version),
+        ("GET /a HTTP/2.0", Version),
+        ("GET /a http/1.1", Version),
+        ("GET /a HTTP/1.11", Version),
+        ("CONNECT a:443 HTTP/1.1", Connect),
+        ("CONNECT /a HTTP/1.1", Connect),
+        ("GET http://a/b HTTP/1.1", TargetForm),
+        ("OPTIONS * HTTP/1.1", TargetForm),
+        ("GET a HTTP/1.1", TargetForm),
+        ("GET /a#b HTTP/1.1", TargetByte),
+        ("GET /a\u{0} HTTP/1.1", TargetByte),
+        ("GET /a\u{7f} HTTP/1.1", TargetByte),
+        ("GET /a\tb HTTP/1.1", TargetByte),
+        ("GET /é HTTP/1.1", TargetByte),
+    ];
+    for (line, error) in cases {
+        assert_eq!(verdict(&[line, HOST]), Err(error), "{line:?}");
+    }
+    let method = format!("{} /a HTTP/1.1", "A".repeat(1024));
+    assert_eq!(verdict(&[&method, HOST]), Err(Method));
+}
+
+#[test]
+fn limits_have_their_own_answers() {
+    let target = format!("GET /{} HTTP/1.1", "a".repeat(MAX_TARGET));
+    assert_eq!(verdict(&[&target, HOST]).map_err(FramingError::status), Err(414));
+    let mut many = vec![GET, HOST];
+    many.extend(std::iter::repeat_n("X-A: b", MAX_FIELDS));
+    assert_eq!(verdict(&many).map_err(FramingError::status), Err(431));
+}
+
+#[test]
+fn expectation_counts_in_http_1_1_only() {
+    let expects = |line| verdict(&[line, HOST, "Expect: 100-Continue"]).map(|facts| facts.expects_continue);
+    assert_eq!(expects(POST), Ok(true));
+    assert_eq!(expects("POST /a HTTP/1.0"), Ok(false));
+}
+
+#[test]
+fn scanner_finds_the_same_end_however_the_bytes_are_cut() {
+    let whole = head(&[POST, HOST, "Content-Length: 3"]);
+    let mut sent = whole.clone();
+    sent.extend_from_slice(b"abc");
+    for cut in 1..=sent.len() {
+        let mut scanner = Scanner::new(MAX_HEAD);
+        let first = scanner.advance(&sent[..cut]);
+        let end = match first {
+            Ok(Some(end)) => Some(end),
+            Ok(None) => scanner.advance(&sent).ok().flatten(),
+            Err(error) => panic!("{error} at {cut}"),
+        };
+        assert_eq!(end, Some(whole.len()), "cut at {cut}");
+    }
+}
+
+#[test]
+fn scanner_gives_up_as_soon_as_no_head_can_come() {
+    let verdict = |bytes: &[u8]| Scanner::new(MAX_HEAD).advance(bytes);
+    assert_eq!(verdict(b"GET / HTTP/1.1\nHost: a\n\n"), Err(FramingError::BareLineFeed));
+    assert_eq!(verdict(b"GET /\r\n"), Err(FramingError::RequestLine));
+    assert_eq!(verdict(b"\x16\x03\x01\x02"), Err(FramingError::Method));
+    assert_eq!(verdict(b"PRI * HTTP/2.0\r\n"), Err(FramingError::Version));
+    assert_eq!(verdict(&vec![b'a'; MAX_TARGET + 100]), Err(FramingError::TargetTooLong));
+    let mut long = b"GET / HTTP/1.1\r\nX-A: ".to_vec();
+    long.resize(MAX_HEAD + 1, b'a');
+    assert_eq!(verdict(&long), Err(FramingError::HeadTooLarge));
+    long.resize(MAX_HEAD, b'a');
+    assert_eq!(verdict(&long), Ok(None));
+}
+
+#[test]
+fn no_bytes_whatsoever_make_it_panic() {
+    // A small deterministic generator: every prefix and every one-byte change of a good head.
+    let good = head(&[POST, HOST, "Content-Length: 3", "Expect: 100-continue"]);
+    for end in 0..good.len() {
+        let _ = inspect(&good[..end]);
+        for byte in [0u8, b'\r', b'\n', b' ', b':', 0x80, 0xff] {
+            let mut changed = good.clone();
+            changed[end] = byte;
+            let _ = inspect(&changed);
+            let _ = Scanner::new(MAX_HEAD).advance(&changed);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Has a whole request head arrived, and in time? Reads bytes and hands them on unchanged; what they mean is
+//! said by `framing`.
+
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use pingora::prelude::timeout;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
+
+use crate::framing::{self, Scanner};
+use crate::reply::Refusal;
+
+/// What an HTTP/2 client says first (RFC 9113 §3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for an ordinary head; one read takes it all.
+const FIRST_READ: usize = 4096;
+
+/// How long, and how much.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadRules {
+    /// Longest wait for the first byte.
+    pub(super) idle: Duration,
+    /// Longest time from the first byte to the last.
+    pub(super) head: Duration,
+    /// Longest head in bytes.
+    pub(super) limit: usize,
+    /// Whether HTTP/2 without TLS is spoken.
+    pub(super) h2c: bool,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// A head that means one thing only, and perhaps the beginning of the body.
+    Request(BytesMut),
+    /// The HTTP/2 preface, and perhaps more.
+    Preface(BytesMut),
+    /// Something that is answered and not forwarded.
+    Refused(Refusal),
+    /// Nothing: the client left, or waited too long, or we are stopping.
+    Closed,
+}
+
+/// Waits for the next request on a connection.
+pub(super) async fn read(stream: &mut Stream, rules: &HeadRules, stopping: &mut ShutdownWatch) -> Opening {
+    let mut bytes = BytesMut::with_capacity(FIRST_READ);
+    let first = tokio::select! {
+        biased;
+        first = timeout(rules.idle, stream.read_buf(&mut bytes)) => first,
+        _ = stopping.wait_for(|stopping| *stopping) => return Opening::Closed,
+    };
+    if !matches!(first, Ok(Ok(1..))) {
+        return Opening::Closed;
+    }
+    let deadline = Instant::now() + rules.head;
+    let mut scanner = Scanner::new(rules.limit);
+    let mut recognised = false;
+    loop {
+        match start_of(&bytes, rules.h2c) {
+            _ if recognised => {}
+            Start::Unclear => {}
+            Start::Preface => return Opening::Preface(bytes),
+            Start::Http1 { skip } => {
+                bytes.advance(skip);
+                recognised = true;
+            }
+        }
+        if recognised {
+            match scanner.advance(&bytes) {
+                Ok(None) => {}
+                Ok(Some(end)) => return judge(bytes, end),
+                Err(error) => return Opening::Refused(Refusal::Framing(error)),
+            }
+        }
+        bytes.reserve(FIRST_READ);
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left, stream.read_buf(&mut bytes)).await {
+            Ok(Ok(1..)) => {}
+            Ok(_) => return Opening::Closed,
+            Err(_elapsed) => return Opening::Refused(Refusal::HeadTimeout),
+        }
+    }
+}
+
+/// Which protocol a connection speaks, as far as its first bytes tell.
+enum Start {
+    Unclear,
+    Preface,
+    /// After so many bytes of an empty line, which RFC 9112 §2.2 wants ignored. One, not many.
+    Http1 {
+        skip: usize,
+    },
+}
+
+fn start_of(bytes: &[u8], h2c: bool) -> Start {
+    if h2c && bytes.starts_with(PREFACE) {
+        Start::Preface
+    } else if (h2c && PREFACE.starts_with(bytes)) || bytes == b"\r" {
+        Start::Unclear
+    } else {
+        Start::Http1 {
+            skip: if bytes.starts_with(b"\r\n") { 2 } else { 0 },
+        }
+    }
+}
+
+fn judge(bytes: BytesMut, end: usize) -> Opening {
+    match framing::inspect(bytes.get(..end).unwrap_or_default()) {
+        Ok(_facts) => Opening::Request(bytes),
+        Err(error) => Opening::Refused(Refusal::Framing(error)),
+    }
+}

@@ -1,0 +1,149 @@
+//! Tests of the requests that the sidecar makes on its own account.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use gateward_auth::Secret;
+use gateward_policy::Policy;
+
+use super::toy::{Reply, Toy, nowhere, upstream};
+use super::*;
+
+fn policy() -> Policy {
+    gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE).unwrap().policy
+}
+
+fn login(user: &str, password: &str) -> Login {
+    Login { user: user.to_owned(), password: Secret::new(password) }
+}
+
+async fn check(upstream: &Upstream, login: &Login) -> Result<LoginAnswer, GatewayError> {
+    let gateway = Gateway::new(upstream).unwrap();
+    gateway.check_login(policy().login_check().unwrap(), login).await
+}
+
+async fn exchange(toy: &Toy) -> Result<Exchange, GatewayError> {
+    let gateway = Gateway::new(&toy.upstream()).unwrap();
+    gateway.exchange(policy().refresh_exchange().unwrap(), "a.b.c").await
+}
+
+#[tokio::test]
+async fn a_login_is_checked_with_the_clients_own_credential() {
+    let toy = Toy::answering(200).await;
+    assert_eq!(check(&toy.upstream(), &login("abc123", "pass:wörd")).await, Ok(LoginAnswer::Good));
+    let [head] = toy.asked().try_into().unwrap();
+    let credential = STANDARD.encode("abc123:pass:wörd");
+    assert!(head.starts_with("GET /api/3rdparty/v1/settings HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains(&format!("authorization: Basic {credential}\r\n")), "{head}");
+}
+
+#[tokio::test]
+async fn the_policys_statuses_say_what_is_good_and_what_is_bad() {
+    let cases = [
+        (200, Ok(LoginAnswer::Good)),
+        (401, Ok(LoginAnswer::Bad)),
+        (403, Err(GatewayError::Unexpected(403))),
+        (404, Err(GatewayError::Unexpected(404))),
+        (500, Err(GatewayError::Unexpected(500))),
+    ];
+    for (status, answer) in cases {
+        let toy = Toy::answering(status).await;
+        assert_eq!(check(&toy.upstream(), &login("ABC123", "secret")).await, answer, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let toy = Toy::answering(302).await;
+    let answer = check(&toy.upstream(), &login("ABC123", "secret")).await;
+    assert_eq!(answer, Err(GatewayError::Unexpected(302)));
+    assert_eq!(toy.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_an_outage_and_the_next_address_is_tried() {
+    let toy = Toy::answering(200).await;
+    let away = nowhere().await;
+    let alone = upstream(vec![away.clone()]);
+    assert_eq!(check(&alone, &login("ABC123", "secret")).await, Err(GatewayError::Unreachable));
+    let both = upstream(vec![away, toy.url()]);
+    assert_eq!(check(&both, &login("ABC123", "secret")).await, Ok(LoginAnswer::Good));
+}
+
+#[tokio::test]
+async fn a_gateway_that_never_answers_is_an_outage() {
+    let toy = Toy::start(|_head| async { Reply::Silence }).await;
+    let mut hasty = toy.upstream();
+    hasty.timeouts.connect = Duration::from_millis(20);
+    hasty.timeouts.read = Duration::from_millis(20);
+    assert_eq!(check(&hasty, &login("ABC123", "secret")).await, Err(GatewayError::TimedOut));
+}
+
+#[tokio::test]
+async fn a_check_whose_connection_breaks_is_asked_again_once() {
+    let times = Arc::new(AtomicUsize::new(0));
+    let toy = Toy::start(move |_head| {
+        let first = times.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { if first { Reply::Close } else { Reply::Answer(200, "{}") } }
+    })
+    .await;
+    assert_eq!(check(&toy.upstream(), &login("ABC123", "secret")).await, Ok(LoginAnswer::Good));
+    let broken = Toy::start(|_head| async { Reply::Close }).await;
+    assert_eq!(check(&broken.upstream(), &login("ABC123", "secret")).await, Err(GatewayError::Broken));
+    assert_eq!(broken.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn an_exchange_is_never_asked_for_twice() {
+    let toy = Toy::start(|_head| async { Reply::Close }).await;
+    assert_eq!(exchange(&toy).await, Err(GatewayError::Broken));
+    assert_eq!(toy.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn an_exchange_presents_the_token_and_an_empty_body() {
+    let toy = Toy::answering(201).await;
+    assert_eq!(exchange(&toy).await, Ok(Exchange::Exchanged));
+    let [head] = toy.asked().try_into().unwrap();
+    assert!(head.starts_with("POST /api/3rdparty/v1/auth/token/refresh HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("authorization: Bearer a.b.c\r\n"), "{head}");
+    assert!(head.contains("content-length: 0\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_gateway_without_the_endpoint_refuses_and_one_in_trouble_says_nothing() {
+    for status in [400, 401, 403, 404, 405, 501] {
+        assert_eq!(exchange(&Toy::answering(status).await).await, Ok(Exchange::Refused), "{status}");
+    }
+    for status in [204, 302, 408, 429, 500, 502, 503] {
+        let answer = exchange(&Toy::answering(status).await).await;
+        assert_eq!(answer, Err(GatewayError::Unexpected(status)), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_checks() {
+    let toy = Toy::answering(200).await;
+    let gateway = Gateway::new(&toy.upstream()).unwrap();
+    let policy = policy();
+    for _check in 0..5 {
+        let answer = gateway.check_login(policy.login_check().unwrap(), &login("ABC123", "secret")).await;
+        assert_eq!(answer, Ok(LoginAnswer::Good));
+    }
+    assert_eq!(toy.connections(), 1);
+}
+
+#[test]
+fn an_address_is_written_as_a_url() {
+    let url = |tls, host: &str, path: &str| UpstreamUrl { tls, host: host.to_owned(), port: 3000, path: path.to_owned() };
+    assert_eq!(base(&url(false, "sms.example", "")), "http://sms.example:3000");
+    assert_eq!(base(&url(true, "::1", "/gate")), "https://[::1]:3000/gate");
+}
+
+#[test]
+fn no_printable_form_of_a_request_shows_the_credential() {
+    let value = basic(&login("ABC123", "secret")).unwrap();
+    assert!(!format!("{value:?}").contains(&STANDARD.encode("ABC123:secret")));
+}

@@ -1,0 +1,178 @@
+//! What is counted? Families under closed labels: a route's id, never a path (DESIGN §11).
+//!
+//! Handles are looked up once per policy, so that a request costs a few atomic additions and no search by text.
+
+use std::sync::{Arc, OnceLock};
+
+use gateward_boot::metrics::{
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, MetricError, Metrics,
+};
+
+/// Seconds; finer at the low end than the reference's, because a sidecar adds microseconds.
+const DURATIONS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passed.
+    Allow,
+    /// It was refused.
+    Deny,
+    /// It was not the client's fault.
+    Fail,
+}
+
+impl Verdict {
+    /// A word from a closed set, for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Fail => "fail",
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Allow => 0,
+            Self::Deny => 1,
+            Self::Fail => 2,
+        }
+    }
+}
+
+/// The families.
+#[derive(Debug)]
+pub(super) struct Meters {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    /// By reason.
+    pub(super) refusals: IntCounterVec,
+    /// By kind of trouble.
+    pub(super) gateway_failures: IntCounterVec,
+    /// 401 and 403 that the gateway said itself, by route.
+    gateway_refusals: IntCounterVec,
+    /// By result.
+    pub(super) reloads: IntCounterVec,
+    pub(super) panics: IntCounter,
+    pub(super) connections: IntGauge,
+    pub(super) in_flight: IntGauge,
+    pub(super) store: StoreGauges,
+}
+
+/// How the denylist is doing.
+#[derive(Debug)]
+pub(super) struct StoreGauges {
+    pub(super) loaded: IntGauge,
+    pub(super) degraded: IntGauge,
+    pub(super) age: Gauge,
+    pub(super) entries: IntGauge,
+    pub(super) alarms: IntGauge,
+    pub(super) lag: Gauge,
+}
+
+impl Meters {
+    pub(super) fn register(metrics: &Metrics) -> Result<Self, MetricError> {
+        Ok(Self {
+            requests: metrics.counters(
+                "gateward_requests_total",
+                "Requests, by route, verdict and status class.",
+                &["route", "verdict", "status"],
+            )?,
+            durations: metrics.histograms(
+                "gateward_request_duration_seconds",
+                "From a request's arrival to the end of its answer.",
+                &["route"],
+                &DURATIONS,
+            )?,
+            refusals: metrics.counters(
+                "gateward_refusals_total",
+                "Requests answered here, by reason.",
+                &["reason"],
+            )?,
+            gateway_failures: metrics.counters(
+                "gateward_upstream_failures_total",
+                "Times that the gateway could not be asked.",
+                &["reason"],
+            )?,
+            gateway_refusals: metrics.counters(
+                "gateward_upstream_refusals_total",
+                "Answers 401 and 403 of the gateway itself.",
+                &["route", "status"],
+            )?,
+            reloads: metrics.counters(
+                "gateward_reloads_total",
+                "Attempts to take over a changed file.",
+                &["file", "result"],
+            )?,
+            panics: metrics.counter("gateward_panics_total", "Requests that ended in a panic.")?,
+            connections: metrics.gauge("gateward_connections", "Client connections.")?,
+            in_flight: metrics.gauge("gateward_requests_in_flight", "Requests in flight.")?,
+            store: StoreGauges {
+                loaded: metrics.gauge("gateward_store_loaded", "1 once the whole denylist was loaded.")?,
+                degraded: metrics.gauge("gateward_store_degraded", "1 while the denylist may be out of date.")?,
+                age: metrics.float_gauge("gateward_store_age_seconds", "How old the denylist is.")?,
+                entries: metrics.gauge("gateward_store_entries", "Lines of the denylist in memory.")?,
+                alarms: metrics.gauge("gateward_store_alarms", "Times that the store had lost data.")?,
+                lag: metrics.float_gauge(
+                    "gateward_store_feed_lag_seconds",
+                    "From a revocation to its arrival here.",
+                )?,
+            },
+        })
+    }
+
+    /// The handles of one route.
+    pub(super) fn route(self: &Arc<Self>, route: &str) -> RouteMeters {
+        RouteMeters {
+            meters: Arc::clone(self),
+            route: route.into(),
+            requests: Default::default(),
+            duration: OnceLock::new(),
+        }
+    }
+}
+
+/// Verdicts times status classes (1xx to 5xx, and none).
+const CELLS: usize = 3 * 6;
+
+/// The handles of one route, each looked up when it is first needed.
+#[derive(Debug)]
+pub(super) struct RouteMeters {
+    meters: Arc<Meters>,
+    route: Box<str>,
+    requests: [OnceLock<IntCounter>; CELLS],
+    duration: OnceLock<Histogram>,
+}
+
+impl RouteMeters {
+    pub(super) fn count(&self, verdict: Verdict, status: Option<u16>, seconds: f64) {
+        let class = usize::from(status.map_or(0, |status| status / 100)).min(5);
+        if let Some(cell) = self.requests.get(verdict.index() * 6 + class) {
+            let label = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
+                .get(class)
+                .copied()
+                .unwrap_or("none");
+            cell.get_or_init(|| {
+                self.meters
+                    .requests
+                    .with_label_values(&[&*self.route, verdict.label(), label])
+            })
+            .inc();
+        }
+        self.duration
+            .get_or_init(|| self.meters.durations.with_label_values(&[&*self.route]))
+            .observe(seconds);
+    }
+
+    /// The gateway itself said 401 or 403.
+    pub(super) fn count_gateway_refusal(&self, status: u16) {
+        let status = if status == 401 { "401" } else { "403" };
+        self.meters
+            .gateway_refusals
+            .with_label_values(&[&*self.route, status])
+            .inc();
+    }
+}

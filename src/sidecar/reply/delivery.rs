@@ -1,0 +1,145 @@
+//! How does an answer of ours reach the client without losing the connection, or itself?
+//!
+//! A small body that nobody will read is read past, so that the connection lives on; a large one is not waited
+//! for. A connection that ends is ended politely: a reset while the client still sends would take the answer
+//! from it. Knows nothing about what is said.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::{Method, header};
+use pingora::protocols::Stream;
+use pingora::proxy::Session;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::Answer;
+
+/// A body up to this size is read past after an early answer; beyond it, a new connection is cheaper.
+const SMALL_BODY: u64 = 64 * 1024;
+/// How long a small body may take to arrive after an early answer.
+const READ_PAST: Duration = Duration::from_secs(2);
+/// How long, and how many bytes, a client may go on sending after an answer that ends the connection.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+/// How long somebody may hold us up for whom there is no room.
+const TURN_AWAY: Duration = Duration::from_millis(100);
+
+/// What is to be done about the part of the request that was not read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Everything was read.
+    None,
+    /// It is small: read past it.
+    Small,
+    /// It may be anything: end the connection.
+    Unbounded,
+}
+
+/// Sends an answer. The connection survives unless `close` is set or the unread body is large.
+pub async fn send(session: &mut Session, answer: Answer, close: bool) -> pingora::Result<()> {
+    let rest = if close {
+        Rest::Unbounded
+    } else {
+        rest_of_request(session).await
+    };
+    match rest {
+        Rest::None => {}
+        Rest::Small => {
+            session.set_close_on_response_before_downstream_finish(false);
+            session.set_total_drain_timeout(Some(READ_PAST));
+        }
+        Rest::Unbounded => session.set_keepalive(None),
+    }
+    let without_body = session.req_header().method == Method::HEAD;
+    let (header, body) = answer.into_parts()?;
+    let ends = without_body || body.is_empty();
+    session.write_response_header(Box::new(header), ends).await?;
+    if !ends {
+        session.write_response_body(Some(body), true).await?;
+    }
+    if rest == Rest::Unbounded && !session.is_http2() {
+        end_politely(session).await;
+    }
+    Ok(())
+}
+
+async fn rest_of_request(session: &mut Session) -> Rest {
+    if session.is_http2() || session.is_body_done() {
+        return Rest::None;
+    }
+    // A client that waits for `100 Continue` sends no body after a final answer (RFC 9110 §10.1.1).
+    if session.get_header(header::EXPECT).is_some() {
+        return Rest::Unbounded;
+    }
+    let announced = session.get_header(header::CONTENT_LENGTH);
+    let announced: Option<u64> = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length| length > SMALL_BODY) {
+        return Rest::Unbounded;
+    }
+    // What came together with the head costs nothing to read past.
+    let mut seen: u64 = 0;
+    while let Some(read) = tokio::task::unconstrained(session.read_request_body()).now_or_never() {
+        match read {
+            Ok(Some(chunk)) => seen += chunk.len() as u64,
+            Ok(None) => return Rest::None,
+            Err(_) => return Rest::Unbounded,
+        }
+        if seen > SMALL_BODY {
+            return Rest::Unbounded;
+        }
+    }
+    if announced.is_some() {
+        Rest::Small
+    } else {
+        Rest::Unbounded
+    }
+}
+
+async fn end_politely(session: &mut Session) {
+    // Failing here means that the client is gone, which is what we want of it.
+    let _gone = session.finish_body().await;
+    session.shutdown().await;
+    let read_past = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _elapsed = timeout(LINGER, read_past).await;
+}
+
+/// Sends the last bytes of a connection that Pingora has not seen, and ends it.
+pub async fn send_last_words(stream: &mut Stream, bytes: &[u8]) {
+    let speak = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await?;
+        stream.shutdown().await
+    };
+    if !matches!(timeout(LINGER, speak).await, Ok(Ok(()))) {
+        return;
+    }
+    let read_past = async {
+        let mut left = LINGER_BYTES;
+        let mut buffer = [0; 4096];
+        while let Ok(1..) = stream.read(&mut buffer).await {
+            left = left.saturating_sub(buffer.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _elapsed = timeout(LINGER, read_past).await;
+}
+
+/// Tells a client that there is no room for its connection, without spending time on it.
+pub async fn turn_away(stream: &mut Stream, bytes: &[u8]) {
+    let speak = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    let _elapsed = timeout(TURN_AWAY, speak).await;
+}

@@ -1,0 +1,341 @@
+//! What has to be there before the first request? Built in the order in which things need each other; whatever
+//! is wrong is found here, before a port is open.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gateward_auth::{Hs256Key, Signer, Verifier, VerifierRules};
+use gateward_boot::clock::Clock;
+use gateward_boot::metrics::Metrics;
+use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
+use gateward_policy::Policy;
+use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::listeners::tls::TlsSettings;
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{Fds, ListenFds, ShutdownWatch};
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::time::timeout;
+
+use super::{Bound, StartError, Stopping};
+use crate::admin::{Admin, StoreKind};
+use crate::authenticate::{Authenticator, LoginSettings, LoginSource};
+use crate::config::{Config, Store, Tls, UserSource};
+use crate::endpoints::{Endpoints, JwtMetrics};
+use crate::forward::Forward;
+use crate::forward::sites::Sites;
+use crate::front::FrontDoor;
+use crate::front::traffic::Traffic;
+use crate::gate::Gate;
+use crate::gateway::Gateway;
+use crate::observe::Observer;
+use crate::proxy::Proxy;
+use crate::proxy::passage::Passage;
+use crate::reload::{self, Reloader};
+use crate::users::{self, UserFile, Users};
+
+/// Idle connections to the gateway that are kept.
+const UPSTREAM_POOL: usize = 256;
+/// How long the start waits for a name server. Later the lookup goes on in the background.
+const FIRST_LOOK_UP: Duration = Duration::from_secs(2);
+/// Streams that one HTTP/2 connection may have open.
+const HTTP2_STREAMS: u32 = 128;
+
+/// A sidecar that is ready to run.
+pub(super) struct Parts {
+    pub(super) public: Listening<FrontDoor>,
+    pub(super) admin: Listening<Admin>,
+    pub(super) bound: Bound,
+    pub(super) denylist: Denylist,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) sites: Arc<Sites>,
+    pub(super) reloader: Arc<Reloader>,
+    pub(super) stopping: Stopping,
+}
+
+/// An application on an open port.
+pub(super) struct Listening<A> {
+    service: Service<A>,
+    sockets: ListenFds,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Listening<A> {
+    /// Accepts until told to stop.
+    pub(super) async fn run(mut self, stopped: ShutdownWatch) {
+        self.service.start_service(Some(self.sockets), stopped, 1).await;
+    }
+}
+
+pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartError> {
+    let started = clock.now();
+    // Only the first call in a process installs anything; everybody in this process installs the same.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let policy = load_policy(&config)?;
+    let forward = Forward::new(&config.upstream);
+    let forward = Arc::new(forward.map_err(|error| wrong("upstream", error))?);
+    reload::check_credentials(&policy, &forward, "policy").map_err(StartError::Policy)?;
+    let tls = config.tls.as_ref().map(tls_settings).transpose()?;
+
+    let metrics = Metrics::new();
+    let observer = Observer::new(&metrics, config.log.decisions).map_err(internal)?;
+    let observer = Arc::new(observer);
+    let jwt_metrics = JwtMetrics::register(&metrics).map_err(internal)?;
+    let (public_socket, public_address) = listen("listen", config.listen)?;
+    let (admin_socket, admin_address) = listen("admin", config.admin)?;
+    let bound = Bound {
+        public: public_address,
+        admin: admin_address,
+    };
+
+    let denylist = open_denylist(&config, &clock).await?;
+    let gateway = Gateway::new(&config.upstream).map_err(|error| wrong("upstream", error))?;
+    let gateway = Arc::new(gateway);
+    let authenticator = authenticator(&config, &policy, &gateway, &denylist)?;
+    let signer = Signer::new(key(&config)?, config.tokens.issuer.clone());
+    let endpoints = Endpoints::new(&config.tokens, signer, denylist.clone(), gateway, jwt_metrics.clone());
+    // A name that cannot be found yet is looked up again in the background.
+    let _found = timeout(FIRST_LOOK_UP, forward.sites().look_up()).await;
+
+    let traffic = Arc::new(Traffic::default());
+    observer.watch(&metrics, Arc::clone(&traffic), denylist.clone());
+    let editions = Arc::new(ArcSwap::from_pointee(observer.edition(policy)));
+    let users_file = match &config.users.source {
+        UserSource::Gateway => None,
+        UserSource::File(path) => Some(path.clone()),
+    };
+    let reloader = Arc::new(Reloader::new(
+        config.policy.clone(),
+        users_file,
+        Arc::clone(&editions),
+        Arc::clone(&forward),
+        Arc::clone(&authenticator),
+        Arc::clone(&observer),
+        clock.clone(),
+    ));
+    let stopping = Stopping::default();
+    let admin = Admin {
+        metrics,
+        editions: Arc::clone(&editions),
+        reloader: Arc::clone(&reloader),
+        denylist: denylist.clone(),
+        sites: Arc::clone(forward.sites()),
+        traffic: Arc::clone(&traffic),
+        stopping: Arc::clone(&stopping),
+        clock: clock.clone(),
+        started,
+        bound,
+        policy_source: config.policy.clone(),
+        store: StoreKind::from(&config.store),
+    };
+    let sites = Arc::clone(forward.sites());
+    let passage = Passage {
+        gate: Gate::new(authenticator, jwt_metrics),
+        forward,
+        endpoints,
+        observer: Arc::clone(&observer),
+        editions,
+        clock,
+        traffic: Arc::clone(&traffic),
+        trusted_proxies: config.trusted_proxies.clone(),
+        limits: config.limits,
+        timeouts: config.timeouts,
+    };
+    let door = front_door(&config, passage, Arc::clone(&traffic), observer);
+    Ok(Parts {
+        public: public_socket.serve("public", door, tls),
+        admin: admin_socket.serve("admin", admin, None),
+        bound,
+        denylist,
+        traffic,
+        sites,
+        reloader,
+        stopping,
+    })
+}
+
+fn load_policy(config: &Config) -> Result<Policy, StartError> {
+    let compiled = reload::load_policy(&config.policy).map_err(StartError::Policy)?;
+    for warning in &compiled.warnings {
+        tracing::warn!(problem = %warning, "policy");
+    }
+    Ok(compiled.policy)
+}
+
+fn key(config: &Config) -> Result<Hs256Key, StartError> {
+    Hs256Key::new(&config.tokens.secret).map_err(|error| wrong("tokens.secret", error))
+}
+
+fn authenticator(
+    config: &Config,
+    policy: &Policy,
+    gateway: &Arc<Gateway>,
+    denylist: &Denylist,
+) -> Result<Arc<Authenticator>, StartError> {
+    let source = match &config.users.source {
+        UserSource::Gateway => LoginSource::Gateway(Arc::clone(gateway)),
+        UserSource::File(path) => {
+            let text = users::read(path).map_err(|problem| StartError::Users(vec![problem]))?;
+            let users = Users::parse(&path.display().to_string(), &text, policy).map_err(StartError::Users)?;
+            LoginSource::File(Arc::new(UserFile::new(users, &config.users)))
+        }
+    };
+    let rules = VerifierRules {
+        issuer: config.tokens.issuer.clone(),
+        leeway_secs: seconds(config.tokens.leeway),
+        max_lifetime_secs: seconds(config.tokens.max_lifetime),
+    };
+    let logins = LoginSettings {
+        source,
+        cache_ttl: config.users.cache_ttl,
+        cache_key: gateward_boot::random::bytes(),
+    };
+    Ok(Arc::new(Authenticator::new(
+        Verifier::new(key(config)?, rules),
+        denylist.clone(),
+        logins,
+    )))
+}
+
+async fn open_denylist(config: &Config, clock: &Clock) -> Result<Denylist, StartError> {
+    let options = match &config.store {
+        Store::Embedded => {
+            make_folder(&config.data_dir)?;
+            Options::Embedded {
+                path: config.data_dir.join("denylist.redb"),
+            }
+        }
+        Store::Redis(redis) => {
+            let mut options = RedisOptions::new(&redis.url);
+            options.username.clone_from(&redis.username);
+            options.password.clone_from(&redis.password);
+            options.prefix.clone_from(&redis.prefix);
+            Options::Redis(options)
+        }
+    };
+    let retention = Retention {
+        max_lifetime: config.tokens.max_lifetime,
+        refresh_ttl: config.tokens.refresh_ttl,
+        leeway: config.tokens.leeway,
+    };
+    Ok(gateward_denylist::open(options, clock.reader(), retention).await?)
+}
+
+/// Nobody else needs to look into it.
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|why| StartError::File {
+        path: path.display().to_string(),
+        why,
+    })
+}
+
+fn front_door(config: &Config, passage: Passage, traffic: Arc<Traffic>, observer: Arc<Observer>) -> FrontDoor {
+    let threads = config
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let conf = ServerConf {
+        threads,
+        // Whether an attempt may be repeated at all is said by `passage`.
+        max_retries: passage.forward.sites().attempts() + 2,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ..ServerConf::default()
+    };
+    let mut proxy = http_proxy(&Arc::new(conf), Proxy(passage));
+    let mut options = HttpServerOptions::default();
+    options.h2c = config.h2c;
+    options.h2_idle_timeout = Some(config.timeouts.idle);
+    proxy.server_options = Some(options);
+    let mut http2 = pingora::protocols::http::v2::server::default_h2_options();
+    http2.max_header_list_size(u32::try_from(config.limits.head).unwrap_or(u32::MAX));
+    http2.max_concurrent_streams(HTTP2_STREAMS);
+    proxy.h2_options = Some(http2);
+    FrontDoor::new(
+        Arc::new(proxy),
+        traffic,
+        observer,
+        config.limits,
+        config.timeouts,
+        config.h2c,
+    )
+}
+
+/// An open port that nobody serves yet.
+struct Socket {
+    name: String,
+    sockets: ListenFds,
+}
+
+impl Socket {
+    fn serve<A>(self, name: &str, app: A, tls: Option<TlsSettings>) -> Listening<A> {
+        let mut service = Service::new(name.to_owned(), app);
+        match tls {
+            None => service.add_tcp(&self.name),
+            Some(settings) => service.add_tls_with_settings(&self.name, None, settings),
+        }
+        Listening {
+            service,
+            sockets: self.sockets,
+        }
+    }
+}
+
+/// Opens a port ourselves: Pingora would panic where it is taken, and could not tell which one it got for 0.
+fn listen(what: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr), StartError> {
+    let open = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    let (listener, bound) = open().map_err(|why| StartError::Listen { what, address, why })?;
+    // Pingora takes a listener over by its address.
+    let mut sockets = Fds::new();
+    let name = bound.to_string();
+    sockets.add(name.clone(), listener.into_raw_fd());
+    Ok((
+        Socket {
+            name,
+            sockets: Arc::new(sockets.into()),
+        },
+        bound,
+    ))
+}
+
+/// Pingora panics on files that do not fit; so they are tried first.
+fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
+    let file = |path: &Path, error: rustls::pki_types::pem::Error| wrong("tls", format!("{}: {error}", path.display()));
+    let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| file(&tls.cert, error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| file(&tls.key, error))?;
+    let tried = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    tried.map_err(|error| wrong("tls", error))?;
+    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
+    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(|error| wrong("tls", error))?;
+    settings.enable_h2();
+    Ok(settings)
+}
+
+fn wrong(what: &'static str, why: impl std::fmt::Display) -> StartError {
+    StartError::Config {
+        what,
+        why: why.to_string(),
+    }
+}
+
+fn internal(why: impl std::fmt::Display) -> StartError {
+    StartError::Internal(why.to_string())
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
