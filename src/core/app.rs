@@ -9,8 +9,8 @@ use gateward_boot::{clock::Clock, metrics::Metrics as Registry, random};
 use gateward_contract::headers;
 
 use crate::{
-    Timestamp, config::Config, db::Database, devices::Devices, events::Bus, health::Pings,
-    messages::Messages, metrics::Metrics, otp::Codes, server::StartError, users::Users,
+    Timestamp, config::Config, db::Database, devices::Devices, events::Bus, health::Pings, messages::Messages,
+    metrics::Metrics, otp::Codes, server::StartError, users::Users,
 };
 
 /// Clocks of two machines may differ by so much: the sidecar need not run on ours.

@@ -75,7 +75,10 @@ impl Database {
             // Such a database belongs to its one connection.
             DatabaseUrl::SqliteMemory => {
                 let only = pool(1, options.filename(":memory:")).await?;
-                Self { reader: only.clone(), writer: only }
+                Self {
+                    reader: only.clone(),
+                    writer: only,
+                }
             }
         };
         MIGRATIONS.run(&database.writer).await?;
@@ -130,3 +133,6 @@ fn make_file(path: &Path) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,15 +35,15 @@ pub(crate) struct Devices {
 
 impl Devices {
     pub(crate) fn new(database: Database) -> Self {
-        Self { store: Store(database), known: KnownDevices::new(), online: Online::default() }
+        Self {
+            store: Store(database),
+            known: KnownDevices::new(),
+            online: Online::default(),
+        }
     }
 
     /// The device of that token, which is seen now; `None` if there is none.
-    pub(crate) async fn authenticate(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<Option<Arc<Device>>, StoreError> {
+    pub(crate) async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Option<Arc<Device>>, StoreError> {
         let device = match self.known.recall(token) {
             Some(device) => Some(device),
             None => {
@@ -62,12 +62,7 @@ impl Devices {
     }
 
     /// Stores a device, and its user if that one is new, too: both or neither.
-    pub(crate) async fn register(
-        &self,
-        device: &NewDevice,
-        owner: Owner<'_>,
-        now: Timestamp,
-    ) -> Result<(), UserError> {
+    pub(crate) async fn register(&self, device: &NewDevice, owner: Owner<'_>, now: Timestamp) -> Result<(), UserError> {
         let mut change = self.store.0.writer().begin().await.map_err(StoreError::from)?;
         let user = match owner {
             Owner::Known(user) => user,
@@ -131,3 +126,6 @@ pub(crate) enum Owner<'a> {
     /// A user that comes with it.
     New(&'a NewUser),
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,8 +67,7 @@ async fn live() -> Response {
         "tasks",
         "Number of tasks",
     );
-    let memory = resident_mebibytes()
-        .map(|memory| Check::at_most(MUCH_MEMORY, memory, "MiB", "Memory usage"));
+    let memory = resident_mebibytes().map(|memory| Check::at_most(MUCH_MEMORY, memory, "MiB", "Memory usage"));
     let checks = [("system:tasks", tasks)];
     report(checks.into_iter().chain(memory.map(|memory| ("system:memory", memory))))
 }
@@ -98,7 +97,12 @@ impl Check {
     /// Warns above a limit.
     fn at_most(limit: u64, value: u64, unit: &'static str, description: &'static str) -> Self {
         let status = if value > limit { Status::Warn } else { Status::Pass };
-        Self { description, observed_unit: unit, observed_value: value, status }
+        Self {
+            description,
+            observed_unit: unit,
+            observed_value: value,
+            status,
+        }
     }
 }
 
@@ -120,7 +124,12 @@ fn report(checks: impl IntoIterator<Item = (&'static str, Check)>) -> Response {
         Status::Pass | Status::Warn => StatusCode::OK,
         Status::Fail => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let report = Report { status, version: VERSION, release_id: release_id(VERSION), checks };
+    let report = Report {
+        status,
+        version: VERSION,
+        release_id: release_id(VERSION),
+        checks,
+    };
     (code, Json(report)).into_response()
 }
 

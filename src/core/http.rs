@@ -15,9 +15,10 @@ mod unknown;
 pub(crate) use address::ClientAddress;
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
-pub(crate) use caller::{
-    Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in,
-};
+pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use reply::Json;
 pub(crate) use routes::{Routes, router};
+
+#[cfg(test)]
+mod tests;

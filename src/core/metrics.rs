@@ -11,8 +11,7 @@ use axum::{
     routing::get,
 };
 use gateward_boot::metrics::{
-    CONTENT_TYPE, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, MetricError,
-    Metrics as Registry,
+    CONTENT_TYPE, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, MetricError, Metrics as Registry,
 };
 
 use crate::{
@@ -54,14 +53,8 @@ impl Metrics {
                 &["method"],
             )?,
             online: OnlineMetrics {
-                batch_size: registry.gauge(
-                    "sms_online_batch_size",
-                    "Devices written down as seen, the last time.",
-                )?,
-                errors: registry.counter(
-                    "sms_online_persistence_errors_total",
-                    "How often that failed.",
-                )?,
+                batch_size: registry.gauge("sms_online_batch_size", "Devices written down as seen, the last time.")?,
+                errors: registry.counter("sms_online_persistence_errors_total", "How often that failed.")?,
             },
             registry,
         })
@@ -76,12 +69,7 @@ fn duration_buckets() -> Vec<f64> {
 }
 
 /// Counts and times a request that reached a route.
-pub(crate) async fn measure(
-    State(app): State<Arc<App>>,
-    route: MatchedPath,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn measure(State(app): State<Arc<App>>, route: MatchedPath, request: Request, next: Next) -> Response {
     let method = label(request.method());
     let _in_progress = InProgress::new(app.metrics.in_progress.with_label_values(&[method]));
     let start = Instant::now();
@@ -99,10 +87,20 @@ pub(crate) async fn measure(
 
 /// A method as a label: clients can make up others.
 fn label(method: &Method) -> &'static str {
-    const KNOWN: [Method; 6] =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    const KNOWN: [Method; 6] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ];
     const NAMES: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-    KNOWN.iter().zip(NAMES).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
+    KNOWN
+        .iter()
+        .zip(NAMES)
+        .find(|(known, _)| *known == method)
+        .map_or("other", |(_, name)| name)
 }
 
 /// Counts while it lives: a client that goes away ends its request at any point.

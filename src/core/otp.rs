@@ -6,3 +6,6 @@ mod routes;
 
 pub(crate) use codes::{CodeError, Codes};
 pub(crate) use routes::routes;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt;
 use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
 use tokio::{net::TcpListener, sync::watch};
@@ -61,7 +62,10 @@ impl Server {
     pub async fn bind(config: Config, clock: Clock) -> Result<Self, StartError> {
         let listen = config.http.listen;
         let app = Arc::new(App::open(config, clock).await?);
-        let failed = |source| StartError::Listen { address: listen, source };
+        let failed = |source| StartError::Listen {
+            address: listen,
+            source,
+        };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { app, listener, address })
@@ -80,36 +84,55 @@ impl Server {
     /// When connections cannot be accepted any more.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
         let Self { app, listener, .. } = self;
-        let (stop, mut stopping) = watch::channel(false);
-        let service = http::router(Arc::clone(&app))
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let mut served = std::pin::pin!(
-            axum::serve(listener, service)
-                .with_graceful_shutdown(async move {
-                    // An error means that nobody can ask any more: stop as well.
-                    let _ = stopping.wait_for(|stop| *stop).await;
+        let (stop, stopping) = watch::channel(false);
+        let notes = tokio::spawn(write_down_regularly(Arc::clone(&app), stopping.clone()));
+
+        // Small answers and events must not wait for each other.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(error = %error, "cannot switch off nagle's algorithm");
+            }
+        });
+        let service = http::router(Arc::clone(&app));
+        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stopping));
+        let mut serving = std::pin::pin!(serving.into_future());
+
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = shutdown => {
+                app.events.close();
+                stop.send_replace(true);
+                tokio::time::timeout(DRAIN, serving).await.unwrap_or_else(|_| {
+                    tracing::warn!("stopped with requests in flight");
+                    Ok(())
                 })
-                .into_future()
-        );
-        let mut online = tokio::time::interval(devices::PERIOD);
-        let mut shutdown = std::pin::pin!(shutdown);
-        let ended = loop {
-            tokio::select! {
-                ended = &mut served => break ended,
-                () = &mut shutdown => {
-                    app.events.close();
-                    stop.send_replace(true);
-                    break tokio::time::timeout(DRAIN, served).await.unwrap_or_else(|_| {
-                        tracing::warn!("stopped with requests in flight");
-                        Ok(())
-                    });
-                }
-                _ = online.tick() => write_down(&app).await,
             }
         };
-        write_down(&app).await;
+        stop.send_replace(true);
+        if notes.await.is_err() {
+            tracing::error!("writing down which devices were seen has panicked");
+        }
         app.database.close().await;
         ended.map_err(RunError::Serve)
+    }
+}
+
+/// Waits until it is time to stop.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that nobody is left who could say so.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Once a minute, and a last time at the end.
+async fn write_down_regularly(app: Arc<App>, stopping: watch::Receiver<bool>) {
+    let mut stopped = std::pin::pin!(stopped(stopping));
+    let mut period = tokio::time::interval(devices::PERIOD);
+    loop {
+        tokio::select! {
+            _ = period.tick() => write_down(&app).await,
+            () = &mut stopped => break write_down(&app).await,
+        }
     }
 }
 
@@ -133,7 +156,10 @@ async fn write_down(app: &App) {
     match app.devices.flush_online().await {
         Ok(0) => {}
         Ok(devices) => {
-            app.metrics.online.batch_size.set(i64::try_from(devices).unwrap_or(i64::MAX));
+            app.metrics
+                .online
+                .batch_size
+                .set(i64::try_from(devices).unwrap_or(i64::MAX));
         }
         Err(error) => {
             app.metrics.online.errors.inc();
@@ -141,3 +167,6 @@ async fn write_down(app: &App) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

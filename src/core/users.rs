@@ -60,11 +60,7 @@ impl Users {
     }
 
     /// The user whose login (in any case) and password these are; `None` if they are nobody's.
-    pub(crate) async fn log_in(
-        &self,
-        login: &str,
-        password: &str,
-    ) -> Result<Option<UserId>, UserError> {
+    pub(crate) async fn log_in(&self, login: &str, password: &str) -> Result<Option<UserId>, UserError> {
         let digest = self.remembered.digest(login, password);
         if let Some(user) = digest.and_then(|digest| self.remembered.recall(&digest)) {
             return Ok(Some(user));
@@ -87,7 +83,11 @@ impl Users {
     pub(crate) async fn draft(&self, nanoid: &str, salt: [u8; 16]) -> Result<NewUser, UserError> {
         let (id, password) = model::credentials(nanoid);
         let password_hash = self.passwords.hash(&password, salt).await?;
-        Ok(NewUser { id, password, password_hash })
+        Ok(NewUser {
+            id,
+            password,
+            password_hash,
+        })
     }
 
     /// Stores a user within a larger change.
@@ -125,3 +125,6 @@ impl Users {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,10 @@ pub(super) struct KnownDevices {
 impl KnownDevices {
     pub(super) fn new() -> Self {
         let entries = Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build();
-        Self { entries, changes: AtomicU64::new(0) }
+        Self {
+            entries,
+            changes: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn recall(&self, token: &str) -> Option<Arc<Device>> {

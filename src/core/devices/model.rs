@@ -103,12 +103,17 @@ impl DeviceView<'_> {
 
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device").field("id", &self.id).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Device")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for NewDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewDevice").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("NewDevice")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

@@ -17,15 +17,16 @@ use super::{
 };
 use crate::{
     App,
-    http::{
-        ApiError, Caller, ClientAddress, DeviceCaller, Json, OptionalDevice, RawBody, Routes,
-    },
+    http::{ApiError, Caller, ClientAddress, DeviceCaller, Json, OptionalDevice, RawBody, Routes},
 };
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .at(&["/api/3rdparty/v1/devices", "/api/3rdparty/v1/device"], get(list))
-        .at(&["/api/3rdparty/v1/devices/{id}", "/api/3rdparty/v1/device/{id}"], delete(remove))
+        .at(
+            &["/api/3rdparty/v1/devices/{id}", "/api/3rdparty/v1/device/{id}"],
+            delete(remove),
+        )
         .at(&["/api/mobile/v1/device"], get(show).post(register).patch(update))
 }
 
@@ -60,7 +61,11 @@ async fn show(
     ClientAddress(address): ClientAddress,
 ) -> Response {
     let device = device.as_deref().map(|device| DeviceView::from(device).seen(app.now()));
-    Json(Shown { device, external_ip: address.to_string() }).into_response()
+    Json(Shown {
+        device,
+        external_ip: address.to_string(),
+    })
+    .into_response()
 }
 
 #[derive(Serialize)]
@@ -72,11 +77,7 @@ struct Registered<'a> {
     password: Option<&'a str>,
 }
 
-async fn register(
-    State(app): State<Arc<App>>,
-    registrant: Registrant,
-    body: RawBody,
-) -> Result<Response, ApiError> {
+async fn register(State(app): State<Arc<App>>, registrant: Registrant, body: RawBody) -> Result<Response, ApiError> {
     let request = RegisterRequest::parse(&body)?;
     let device = NewDevice {
         id: DeviceId::stored(&app.nanoid()),
@@ -114,6 +115,8 @@ async fn update(
         return Err(ApiError::forbidden());
     }
     let push_token = request.push_token.as_deref().filter(|token| !token.is_empty());
-    app.devices.update(&device, push_token, &request.sim_cards, app.now()).await?;
+    app.devices
+        .update(&device, push_token, &request.sim_cards, app.now())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

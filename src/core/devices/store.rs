@@ -57,11 +57,7 @@ impl Store {
     }
 
     /// The token of the device that was deleted, if one was.
-    pub(super) async fn delete(
-        &self,
-        user: &UserId,
-        id: &str,
-    ) -> Result<Option<String>, StoreError> {
+    pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<String>, StoreError> {
         let mut change = self.0.writer().begin().await?;
         let row = sqlx::query("SELECT auth_token FROM devices WHERE id = ? AND user_id = ?")
             .bind(id)
@@ -72,7 +68,10 @@ impl Store {
             return Ok(None);
         };
         // Messages and the device's own webhooks go by cascade.
-        sqlx::query("DELETE FROM devices WHERE id = ?").bind(id).execute(&mut *change).await?;
+        sqlx::query("DELETE FROM devices WHERE id = ?")
+            .bind(id)
+            .execute(&mut *change)
+            .await?;
         change.commit().await?;
         Ok(Some(row.try_get("auth_token")?))
     }
@@ -126,8 +125,7 @@ fn device(row: &SqliteRow) -> Result<Device, sqlx::Error> {
         user: UserId::stored(row.try_get("user_id")?),
         name: row.try_get("name")?,
         token: row.try_get("auth_token")?,
-        sim_cards: serde_json::from_str(&sim_cards)
-            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        sim_cards: serde_json::from_str(&sim_cards).map_err(|error| sqlx::Error::Decode(error.into()))?,
         last_seen: row.try_get("last_seen")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

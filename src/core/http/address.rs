@@ -53,3 +53,42 @@ fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
         .find_map(|address| address.trim().parse::<IpAddr>().ok())
         .map_or(peer, |address| address.to_canonical())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let proxies: Vec<IpNet> = proxies.iter().map(|net| net.parse().unwrap()).collect();
+        client(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn processes_on_this_machine_are_believed_while_no_proxy_is_named() {
+        assert_eq!(seen("127.0.0.1", &["203.0.113.7, 198.51.100.1"], &[]), "203.0.113.7");
+        assert_eq!(seen("::1", &["2001:db8::1"], &[]), "2001:db8::1");
+        assert_eq!(seen("::ffff:127.0.0.1", &["203.0.113.7"], &[]), "203.0.113.7");
+        assert_eq!(seen("192.0.2.1", &["203.0.113.7"], &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn named_proxies_are_believed_and_nobody_else() {
+        let proxies = ["192.0.2.0/24"];
+        assert_eq!(seen("192.0.2.9", &["203.0.113.7"], &proxies), "203.0.113.7");
+        assert_eq!(seen("::ffff:192.0.2.9", &["203.0.113.7"], &proxies), "203.0.113.7");
+        assert_eq!(seen("127.0.0.1", &["203.0.113.7"], &proxies), "127.0.0.1");
+    }
+
+    #[test]
+    fn the_first_thing_that_is_an_address_counts() {
+        assert_eq!(seen("127.0.0.1", &["unknown, 203.0.113.7"], &[]), "203.0.113.7");
+        assert_eq!(seen("127.0.0.1", &["x", "203.0.113.8"], &[]), "203.0.113.8");
+        assert_eq!(seen("127.0.0.1", &["", "203.0.113.7:80"], &[]), "127.0.0.1");
+        assert_eq!(seen("127.0.0.1", &[], &[]), "127.0.0.1");
+    }
+}

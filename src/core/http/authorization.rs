@@ -57,7 +57,10 @@ impl<'a> Authorization<'a> {
 fn basic(encoded: &str) -> Option<Authorization<'_>> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (login, password) = decoded.split_once(':')?;
-    Some(Authorization::Basic { login: login.to_owned(), password: password.to_owned() })
+    Some(Authorization::Basic {
+        login: login.to_owned(),
+        password: password.to_owned(),
+    })
 }
 
 impl fmt::Debug for Authorization<'_> {
@@ -69,5 +72,65 @@ impl fmt::Debug for Authorization<'_> {
             Self::Bearer(_) => "Bearer",
             Self::Code(_) => "Code",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn with(values: &[&'static str], check: impl FnOnce(Authorization<'_>)) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        check(Authorization::of(&headers));
+    }
+
+    #[test]
+    fn schemes_are_found_in_any_case() {
+        for value in ["Bearer a.b", "bearer a.b", "BEARER a.b"] {
+            with(&[value], |found| assert_eq!(found, Authorization::Bearer("a.b")));
+        }
+        with(&["code K7m2pq"], |found| {
+            assert_eq!(found, Authorization::Code("K7m2pq"))
+        });
+        // ABC:p:w
+        let expected = || Authorization::Basic {
+            login: "ABC".to_owned(),
+            password: "p:w".to_owned(),
+        };
+        with(&["basic QUJDOnA6dw=="], |found| assert_eq!(found, expected()));
+    }
+
+    #[test]
+    fn nothing_behind_the_scheme_is_nothing() {
+        for value in ["", "Basic", "Basic ", "Bearer ", "Code", "Code ", "Digest x", "abc"] {
+            with(&[value], |found| assert_eq!(found, Authorization::None, "{value}"));
+        }
+        with(&[], |found| assert_eq!(found, Authorization::None));
+    }
+
+    #[test]
+    fn basic_has_to_be_padded_base64_of_text_with_a_colon() {
+        for value in ["Basic !!!!", "Basic QUJDOnA6dw", "Basic bm9jb2xvbg==", "Basic /zo="] {
+            with(&[value], |found| {
+                assert_eq!(found, Authorization::Unreadable, "{value}")
+            });
+        }
+    }
+
+    #[test]
+    fn two_headers_are_not_chosen_from() {
+        with(&["Bearer a", "Bearer a"], |found| {
+            assert_eq!(found, Authorization::Unreadable)
+        });
+    }
+
+    #[test]
+    fn nothing_of_it_is_shown() {
+        with(&["Bearer hunter2"], |found| assert_eq!(format!("{found:?}"), "Bearer"));
     }
 }

@@ -51,9 +51,7 @@ impl FromRequestParts<Arc<App>> for CallerOrLogin {
         match Authorization::of(&parts.headers) {
             Authorization::Bearer(raw) => minted(app, raw).await.map(Self),
             Authorization::Basic { login, password } => log_in(app, &login, &password).await.map(Self),
-            Authorization::None | Authorization::Unreadable | Authorization::Code(_) => {
-                Err(ApiError::unauthorized())
-            }
+            Authorization::None | Authorization::Unreadable | Authorization::Code(_) => Err(ApiError::unauthorized()),
         }
     }
 }
@@ -105,5 +103,8 @@ async fn minted(app: &App, raw: &str) -> Result<UserId, ApiError> {
 
 /// The user whose login and password these are, in the stored spelling.
 pub(crate) async fn log_in(app: &App, login: &str, password: &str) -> Result<UserId, ApiError> {
-    app.users.log_in(login, password).await?.ok_or_else(ApiError::unauthorized)
+    app.users
+        .log_in(login, password)
+        .await?
+        .ok_or_else(ApiError::unauthorized)
 }

@@ -19,7 +19,11 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static(headers::X_REQUEST_ID)
 
 /// Adds the request's id, ours if it has none, and the links of its part of the tree.
 pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let id = request.headers().get(&X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
+    let id = request
+        .headers()
+        .get(&X_REQUEST_ID)
+        .filter(|id| !id.is_empty())
+        .cloned();
     let area = Area::of(request.uri().path());
     // A bug in one request must not end the connection without an answer.
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -30,7 +34,7 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
     let given = response.headers_mut();
     // The router names the methods of a path that has others; the reference does not.
     given.remove(header::ALLOW);
-    if let Some(id) = id.or_else(|| HeaderValue::from_str(&app.nanoid()).ok()) {
+    if let Some(id) = id.or_else(|| HeaderValue::from_str(&uuid(app.random_bytes())).ok()) {
         given.insert(X_REQUEST_ID.clone(), id);
     }
     let link = match area {
@@ -39,6 +43,22 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
     };
     given.insert(header::LINK, link.clone());
     response
+}
+
+/// A random UUID (RFC 9562, version 4), as the reference makes them.
+fn uuid(random: [u8; 16]) -> String {
+    let mut bits = u128::from_be_bytes(random);
+    bits = (bits & !(0xf << 76)) | (0x4 << 76);
+    bits = (bits & !(0x3 << 62)) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let mut text = String::with_capacity(36);
+    for (at, digit) in hex.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Refuses a body that says it is too large before anything of it is read.
@@ -52,4 +72,15 @@ pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
         return body::too_large().into_response();
     }
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_id_says_that_it_is_random() {
+        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
 }

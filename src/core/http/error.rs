@@ -7,10 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use gateward_contract::{
-    ErrorBody, ParseError, RequestError, Violations,
-    headers::TEXT,
-};
+use gateward_contract::{ErrorBody, ParseError, RequestError, Violations, headers::TEXT};
 
 use super::Json;
 use crate::db::StoreError;
@@ -39,12 +36,22 @@ pub(crate) struct Unrouted;
 impl ApiError {
     /// A status with `{"message":…}`.
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), form: Form::Json, routed: true }
+        Self {
+            status,
+            message: message.into(),
+            form: Form::Json,
+            routed: true,
+        }
     }
 
     /// A status with plain text.
     pub(crate) fn text(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message: message.into(), form: Form::Text, routed: true }
+        Self {
+            status,
+            message: message.into(),
+            form: Form::Text,
+            routed: true,
+        }
     }
 
     /// 400 with the reason.
@@ -54,7 +61,10 @@ impl ApiError {
 
     /// 401: nobody, or nobody that we know.
     pub(crate) fn unauthorized() -> Self {
-        Self { routed: false, ..Self::new(StatusCode::UNAUTHORIZED, "Unauthorized") }
+        Self {
+            routed: false,
+            ..Self::new(StatusCode::UNAUTHORIZED, "Unauthorized")
+        }
     }
 
     /// 403: somebody, but not the right one.
@@ -64,7 +74,10 @@ impl ApiError {
 
     /// 404 as for a path that does not exist.
     pub(crate) fn unknown_path() -> Self {
-        Self { routed: false, ..Self::text(StatusCode::NOT_FOUND, "Not Found") }
+        Self {
+            routed: false,
+            ..Self::text(StatusCode::NOT_FOUND, "Not Found")
+        }
     }
 
     /// 503: too much to do right now.
@@ -113,7 +126,9 @@ impl IntoResponse for ApiError {
             }
         };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if !self.routed {
             response.extensions_mut().insert(Unrouted);

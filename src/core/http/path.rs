@@ -30,7 +30,9 @@ impl Area {
         let segments = decode(path);
         let under = |prefix: [&str; 3]| {
             let mut given = segments.iter();
-            prefix.iter().all(|name| given.next().is_some_and(|s| s.eq_ignore_ascii_case(name)))
+            prefix
+                .iter()
+                .all(|name| given.next().is_some_and(|s| s.eq_ignore_ascii_case(name)))
         };
         if under(["api", "3rdparty", "v1"]) {
             Self::UserApi
@@ -61,15 +63,18 @@ impl Patterns {
                 path.split('/')
                     .skip(1)
                     .map(|segment| {
-                        if segment.starts_with('{') { Piece::Parameter } else { Piece::Literal(segment) }
+                        if segment.starts_with('{') {
+                            Piece::Parameter
+                        } else {
+                            Piece::Literal(segment)
+                        }
                     })
                     .collect()
             })
             .collect();
         // A literal is more specific than a parameter, as in the router itself.
-        patterns.sort_by_key(|pieces: &Vec<Piece>| {
-            pieces.iter().filter(|piece| matches!(piece, Piece::Parameter)).count()
-        });
+        patterns
+            .sort_by_key(|pieces: &Vec<Piece>| pieces.iter().filter(|piece| matches!(piece, Piece::Parameter)).count());
         Self(patterns)
     }
 
@@ -134,18 +139,14 @@ fn encode(segment: &str, path: &mut String) {
         } else {
             path.push('%');
             for nibble in [byte >> 4, byte & 0xf] {
-                path.extend(char::from_digit(nibble.into(), 16));
+                path.extend(char::from_digit(nibble.into(), 16).map(|digit| digit.to_ascii_uppercase()));
             }
         }
     }
 }
 
 /// Rewrites the path of a request that a route is meant by; others keep theirs.
-pub(super) async fn canonicalise(
-    State(patterns): State<Arc<Patterns>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn canonicalise(State(patterns): State<Arc<Patterns>>, mut request: Request, next: Next) -> Response {
     if let Some(uri) = rewritten(&patterns, request.uri()) {
         *request.uri_mut() = uri;
     }
@@ -159,4 +160,104 @@ fn rewritten(patterns: &Patterns, uri: &Uri) -> Option<Uri> {
         target.push_str(query);
     }
     Some(Uri::from(target.parse::<PathAndQuery>().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(path: &str) -> Option<String> {
+        Patterns::new(&[
+            "/health",
+            "/api/3rdparty/v1/devices",
+            "/api/3rdparty/v1/messages/{id}",
+            "/api/3rdparty/v1/messages/inbox",
+        ])
+        .canonical(path)
+    }
+
+    #[test]
+    fn case_and_one_slash_at_the_end_do_not_matter() {
+        for path in ["/HEALTH", "/health/", "/h%65alth", "/%48EALTH/"] {
+            assert_eq!(canonical(path).as_deref(), Some("/health"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_keeps_its_case_and_is_decoded_once() {
+        let of = |path| canonical(path);
+        let expected = Some("/api/3rdparty/v1/messages/AbC".to_owned());
+        assert_eq!(of("/API/3rdParty/V1/Messages/AbC"), expected);
+        assert_eq!(of("/api/3rdparty/v1/messages/A%62C/"), expected);
+        let again = Some("/api/3rdparty/v1/messages/%2541%20%C3%A9".to_owned());
+        assert_eq!(of("/api/3rdparty/v1/messages/%2541%20%c3%a9"), again);
+    }
+
+    #[test]
+    fn a_literal_goes_before_a_parameter() {
+        let literal = Some("/api/3rdparty/v1/messages/inbox".to_owned());
+        assert_eq!(canonical("/api/3rdparty/v1/messages/INBOX"), literal);
+    }
+
+    #[test]
+    fn an_encoded_slash_separates() {
+        assert_eq!(canonical("/api/3rdparty/v1/messages/a%2Fb"), None);
+        let other = canonical("/api%2F3rdparty/v1/devices");
+        assert_eq!(other.as_deref(), Some("/api/3rdparty/v1/devices"));
+    }
+
+    #[test]
+    fn other_paths_are_no_routes() {
+        for path in [
+            "/",
+            "",
+            "*",
+            "/health//",
+            "//health",
+            "/healthz",
+            "/health/x",
+            "/api/3rdparty/v1/messages/",
+            "/api/3rdparty/v1/messages//",
+            "/api/3rdparty/v1/./devices",
+            "/api/3rdparty/v1/x/../devices",
+            "/api/3rdparty/v1/devices%00",
+            "/api/3rdparty/v1/device%",
+            "/api/3rdparty/v1/device%+1",
+        ] {
+            assert_eq!(canonical(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let replaced = canonical("/api/3rdparty/v1/messages/%ff");
+        assert_eq!(replaced.as_deref(), Some("/api/3rdparty/v1/messages/%EF%BF%BD"));
+    }
+
+    #[test]
+    fn areas_begin_at_a_whole_segment() {
+        for (path, area) in [
+            ("/api/3rdparty/v1", Area::UserApi),
+            ("/API/3rdparty/V1/nope", Area::UserApi),
+            ("/api/%33rdparty/v1/x", Area::UserApi),
+            ("/api/mobile/v1/", Area::DeviceApi),
+            ("/api/mobile/v1x", Area::Elsewhere),
+            ("/api/3rdparty", Area::Elsewhere),
+            ("/3rdparty/v1/devices", Area::Elsewhere),
+            ("/", Area::Elsewhere),
+        ] {
+            assert_eq!(Area::of(path), area, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_query_is_kept() {
+        let patterns = Patterns::new(&["/health"]);
+        let uri = "/Health/?A=%20b&x".parse().ok();
+        let rewritten = uri.and_then(|uri| rewritten(&patterns, &uri));
+        assert_eq!(
+            rewritten.map(|uri| uri.to_string()).as_deref(),
+            Some("/health?A=%20b&x")
+        );
+    }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Routes {
 impl Routes {
     /// No routes.
     pub(crate) fn new() -> Self {
-        Self { patterns: Vec::new(), router: Router::new() }
+        Self {
+            patterns: Vec::new(),
+            router: Router::new(),
+        }
     }
 
     /// Adds methods under one or more paths (aliases).

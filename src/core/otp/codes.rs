@@ -41,7 +41,10 @@ pub(crate) struct Codes {
 
 impl Codes {
     pub(crate) fn new(rules: Otp) -> Self {
-        Self { rules, out: Mutex::default() }
+        Self {
+            rules,
+            out: Mutex::default(),
+        }
     }
 
     /// A new code for a user.
@@ -85,4 +88,79 @@ fn draw(length: u8, random: impl Fn() -> [u8; 32]) -> String {
         .take(usize::from(length))
         .map(|byte| char::from(*byte))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn codes(enabled: bool) -> Codes {
+        Codes::new(Otp {
+            enabled,
+            length: 6,
+            ttl: Duration::from_secs(60),
+            retries: 3,
+        })
+    }
+
+    fn user() -> UserId {
+        UserId::stored("ABC123")
+    }
+
+    #[test]
+    fn a_code_is_good_once_and_in_any_case() {
+        let codes = codes(true);
+        let issued = codes.issue(&user(), NOW, || [40; 32]);
+        let expected = Code {
+            code: "bbbbbb".into(),
+            valid_until: NOW.plus(Duration::from_secs(60)),
+        };
+        assert_eq!(issued, Ok(expected));
+        assert_eq!(codes.consume("BBBBBB", NOW), Some(user()));
+        assert_eq!(codes.consume("bbbbbb", NOW), None);
+    }
+
+    #[test]
+    fn a_code_expires() {
+        let codes = codes(true);
+        assert!(codes.issue(&user(), NOW, || [40; 32]).is_ok());
+        assert_eq!(codes.consume("bbbbbb", NOW.plus(Duration::from_secs(60))), None);
+    }
+
+    #[test]
+    fn a_code_in_use_is_not_given_out_again_until_it_expires() {
+        let codes = codes(true);
+        let draws = Cell::new(0);
+        let same = || {
+            draws.set(draws.get() + 1);
+            [40; 32]
+        };
+        assert!(codes.issue(&user(), NOW, same).is_ok());
+        assert_eq!(codes.issue(&user(), NOW, same), Err(CodeError::Exhausted));
+        assert_eq!(draws.get(), 4);
+        assert!(codes.issue(&user(), NOW.plus(Duration::from_secs(60)), same).is_ok());
+    }
+
+    #[test]
+    fn switched_off_there_are_none() {
+        let codes = codes(false);
+        assert_eq!(codes.issue(&user(), NOW, || [40; 32]), Err(CodeError::Disabled));
+        assert_eq!(codes.consume("bbbbbb", NOW), None);
+    }
+
+    #[test]
+    fn bytes_that_would_favour_a_character_are_not_used() {
+        let draws = Cell::new(0_u8);
+        let code = draw(6, || {
+            draws.set(draws.get() + 1);
+            if draws.get() == 1 { [255; 32] } else { [0; 32] }
+        });
+        assert_eq!((code.as_str(), draws.get()), ("222222", 2));
+        let longer = draw(40, || [30; 32]);
+        assert_eq!(longer, "z".repeat(40));
+    }
 }

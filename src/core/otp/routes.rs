@@ -20,10 +20,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().at(&["/api/mobile/v1/user/code"], get(issue))
 }
 
-async fn issue(
-    State(app): State<Arc<App>>,
-    LoginCaller(user): LoginCaller,
-) -> Result<Response, ApiError> {
+async fn issue(State(app): State<Arc<App>>, LoginCaller(user): LoginCaller) -> Result<Response, ApiError> {
     let code = app.codes.issue(&user, app.now(), random::bytes)?;
     Ok(Json(code).into_response())
 }

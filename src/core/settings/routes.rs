@@ -22,10 +22,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new().at(&["/api/3rdparty/v1/settings"], get(show))
 }
 
-async fn show(
-    State(app): State<Arc<App>>,
-    CallerOrLogin(user): CallerOrLogin,
-) -> Result<Response, ApiError> {
+async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -> Result<Response, ApiError> {
     let settings = store::of(&app.database, &user).await?;
     Ok(Json(public(settings)).into_response())
 }

@@ -9,10 +9,7 @@ use crate::{
 };
 
 /// A user's settings; nothing when he never set any.
-pub(super) async fn of(
-    database: &Database,
-    user: &UserId,
-) -> Result<Map<String, Value>, StoreError> {
+pub(super) async fn of(database: &Database, user: &UserId) -> Result<Map<String, Value>, StoreError> {
     let row = sqlx::query("SELECT settings FROM device_settings WHERE user_id = ?")
         .bind(user.as_str())
         .fetch_optional(database.reader())

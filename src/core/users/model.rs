@@ -48,7 +48,10 @@ pub(crate) struct NewUser {
 pub(super) fn credentials(nanoid: &str) -> (UserId, String) {
     let login: String = nanoid.chars().take(6).collect();
     let password: String = nanoid.chars().skip(7).collect();
-    (UserId::stored(&login.to_ascii_uppercase()), password.to_ascii_lowercase())
+    (
+        UserId::stored(&login.to_ascii_uppercase()),
+        password.to_ascii_lowercase(),
+    )
 }
 
 impl fmt::Debug for NewUser {

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 72;
 /// So many may wait for a turn: a queue of a few seconds.
 const MAX_WAITING: usize = 64;
 /// Checked when there is no such user, so that an unknown login takes as long as a wrong password.
-const NOBODYS_HASH: &str = "$2a$10$abcdefghijklmnopqrstuuf4wbCjQe5o0WCbP0Nb1qZ3n8nWZrHEe";
+const NOBODYS_HASH: &str = "$2a$10$abcdefghijklmnopqrstuuCGrIBtV80dgJSSNc.JT/12NiDunCIZu";
 
 /// Why nothing was hashed or checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,27 +60,26 @@ impl Passwords {
     }
 
     /// Is this the password of that hash? Without a hash: no, after the same time.
-    pub(super) async fn check(
-        &self,
-        password: &str,
-        hash: Option<String>,
-    ) -> Result<bool, Unhashable> {
+    pub(super) async fn check(&self, password: &str, hash: Option<String>) -> Result<bool, Unhashable> {
         let known = hash.is_some() && password.len() <= MAX_BYTES;
         let hash = hash.unwrap_or_else(|| NOBODYS_HASH.to_owned());
         let password = password.to_owned();
-        let equal = self.run(move || bcrypt::verify(password, &hash).unwrap_or(false)).await?;
+        let equal = self
+            .run(move || bcrypt::verify(password, &hash).unwrap_or(false))
+            .await?;
         Ok(equal && known)
     }
 
     /// INVARIANT(bounded hashing): at most one hash per processor at once, whoever gave up
     /// waiting for it: the turn ends with the work, not with the request.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unhashable> {
-        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| Unhashable::Busy)?;
-        let turn =
-            Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Unhashable::Failed)?;
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unhashable> {
+        let place = Arc::clone(&self.queue)
+            .try_acquire_owned()
+            .map_err(|_| Unhashable::Busy)?;
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|_| Unhashable::Failed)?;
         tokio::task::spawn_blocking(move || {
             let result = work();
             drop((turn, place));
@@ -88,5 +87,48 @@ impl Passwords {
         })
         .await
         .map_err(|_| Unhashable::Failed)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_is_in_the_reference_s_form_and_good_for_its_password_only() {
+        let passwords = Passwords::new();
+        let hash = passwords.hash("a-new-password-1", [7; 16]).await.unwrap();
+        assert!(hash.starts_with("$2a$10$") && hash.len() == 60, "{hash}");
+        assert!(passwords.check("a-new-password-1", Some(hash.clone())).await.unwrap());
+        assert!(!passwords.check("A-new-password-1", Some(hash.clone())).await.unwrap());
+        assert!(!passwords.check("", Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_has_72_bytes_at_most() {
+        let passwords = Passwords::new();
+        let longest = "p".repeat(72);
+        let hash = passwords.hash(&longest, [7; 16]).await.unwrap();
+        assert!(passwords.check(&longest, Some(hash.clone())).await.unwrap());
+        let longer = "p".repeat(73);
+        assert_eq!(passwords.hash(&longer, [7; 16]).await, Err(Unhashable::TooLong));
+        assert!(!passwords.check(&longer, Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_has_a_password_and_a_broken_hash_has_none() {
+        assert!(matches!(bcrypt::verify("", NOBODYS_HASH), Ok(false)));
+        let passwords = Passwords::new();
+        assert_eq!(passwords.check("nobody knows this", None).await, Ok(false));
+        assert_eq!(passwords.check("x", Some("no hash".into())).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_the_queue_is_full_is_sent_away() {
+        let passwords = Passwords::new();
+        let everything = passwords.queue.available_permits();
+        let _full = passwords.queue.acquire_many(u32::try_from(everything).unwrap()).await;
+        assert_eq!(passwords.hash("a-new-password-1", [7; 16]).await, Err(Unhashable::Busy));
     }
 }

@@ -32,7 +32,11 @@ pub(super) struct RememberedLogins {
 impl RememberedLogins {
     pub(super) fn new(key: [u8; 32]) -> Self {
         let entries = Cache::builder().time_to_idle(IDLE).max_capacity(CAPACITY).build();
-        Self { key, entries, changes: AtomicU64::new(0) }
+        Self {
+            key,
+            entries,
+            changes: AtomicU64::new(0),
+        }
     }
 
     /// The digest of a login (in any case) and its password.

@@ -28,21 +28,14 @@ impl Store {
     }
 
     /// Another password; every token that the reference server may have issued ends with it.
-    pub(super) async fn change_password(
-        &self,
-        user: &UserId,
-        hash: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn change_password(&self, user: &UserId, hash: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut change = self.0.writer().begin().await?;
-        sqlx::query(
-            "UPDATE tokens SET revoked_at = ?, updated_at = ? WHERE user_id = ? AND revoked_at IS NULL",
-        )
-        .bind(now)
-        .bind(now)
-        .bind(user.as_str())
-        .execute(&mut *change)
-        .await?;
+        sqlx::query("UPDATE tokens SET revoked_at = ?, updated_at = ? WHERE user_id = ? AND revoked_at IS NULL")
+            .bind(now)
+            .bind(now)
+            .bind(user.as_str())
+            .execute(&mut *change)
+            .await?;
         sqlx::query("UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?")
             .bind(hash)
             .bind(now)
@@ -55,20 +48,14 @@ impl Store {
 }
 
 /// Adds a user within a larger change; `false` if the login is taken.
-pub(super) async fn insert(
-    change: &mut SqliteConnection,
-    user: &NewUser,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let inserted = sqlx::query(
-        "INSERT INTO users (id, password_hash, created_at, updated_at) VALUES (?, ?, ?, ?)",
-    )
-    .bind(user.id.as_str())
-    .bind(&user.password_hash)
-    .bind(now)
-    .bind(now)
-    .execute(change)
-    .await;
+pub(super) async fn insert(change: &mut SqliteConnection, user: &NewUser, now: Timestamp) -> Result<bool, StoreError> {
+    let inserted = sqlx::query("INSERT INTO users (id, password_hash, created_at, updated_at) VALUES (?, ?, ?, ?)")
+        .bind(user.id.as_str())
+        .bind(&user.password_hash)
+        .bind(now)
+        .bind(now)
+        .execute(change)
+        .await;
     match inserted {
         Ok(_) => Ok(true),
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),

@@ -1,0 +1,156 @@
+//! Over a real connection: what the router alone cannot show.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    config::DatabaseUrl,
+    testing::{START_SECS, config},
+};
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), RunError>>,
+    url: DatabaseUrl,
+    _folder: tempfile::TempDir,
+}
+
+async fn start() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(folder.path().join("core.db"));
+    let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
+    let (stop, stopped) = oneshot::channel();
+    let (ready, address) = oneshot::channel();
+    let shutdown = async move {
+        hands.advance(Duration::from_secs(1));
+        let _ = stopped.await;
+    };
+    let config = config(url.clone());
+    let ended = tokio::spawn(run(config, clock, shutdown, move |address| {
+        ready.send(address).unwrap();
+    }));
+    let address = address.await.unwrap();
+    Running {
+        address,
+        stop,
+        ended,
+        url,
+        _folder: folder,
+    }
+}
+
+/// Everything that comes back on a connection of its own.
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Registers a device and gives its token.
+async fn register(address: SocketAddr) -> String {
+    let request = "POST /api/mobile/v1/device HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                   Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let answer = exchange(address, request).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let (_, token) = answer.split_once(r#""token":""#).unwrap();
+    token.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn heads_are_as_the_reference_writes_them() {
+    let core = start().await;
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = exchange(core.address, request).await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ok\r\n"), "{answer}");
+    assert!(answer.contains("\r\ncontent-type: application/json\r\n"), "{answer}");
+    assert!(answer.contains("\r\ndate: "), "{answer}");
+    assert!(!answer.contains("\r\nserver: "), "{answer}");
+
+    let token = register(core.address).await;
+    let id = exchange(
+        core.address,
+        &format!(
+            "GET /api/mobile/v1/device HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        ),
+    )
+    .await;
+    let (_, id) = id.split_once(r#""id":""#).unwrap();
+    let body = format!(r#"{{"id":"{}"}}"#, id.split('"').next().unwrap());
+    let answer = exchange(
+        core.address,
+        &format!(
+            "PATCH /api/mobile/v1/device HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+    .await
+    .to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 204 no content\r\n"), "{answer}");
+    assert!(
+        !answer.contains("content-length") && !answer.contains("content-type"),
+        "{answer}"
+    );
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    core.stop.send(()).unwrap();
+    core.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopping_ends_streams_and_writes_down_what_is_in_memory() {
+    let core = start().await;
+    let token = register(core.address).await;
+    let mut stream = TcpStream::connect(core.address).await.unwrap();
+    let request = format!("GET /api/mobile/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+
+    core.stop.send(()).unwrap();
+    core.ended.await.unwrap().unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "the stream ends as it should: {rest}");
+    assert!(TcpStream::connect(core.address).await.is_err());
+
+    let database = db::Database::open(&core.url).await.unwrap();
+    let seen: i64 = sqlx::query_scalar("SELECT last_seen FROM devices")
+        .fetch_one(database.reader())
+        .await
+        .unwrap();
+    let started = i64::try_from(START_SECS * 1000).unwrap();
+    assert_eq!(seen, started + 1000);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_at_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.http.listen = taken.local_addr().unwrap();
+    let refused = Server::bind(config, Clock::system()).await.unwrap_err();
+    let text = refused.to_string();
+    assert!(text.starts_with("http.listen: cannot listen on 127.0.0.1:"), "{text}");
+}
+
+#[tokio::test]
+async fn a_short_secret_is_said_at_start() {
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.jwt.secret = gateward_auth::Secret::new("too short");
+    let refused = Server::bind(config, Clock::system()).await.unwrap_err();
+    assert_eq!(refused.to_string(), "jwt.secret: shorter than 32 bytes");
+}

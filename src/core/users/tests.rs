@@ -1,0 +1,152 @@
+//! Users over the router: logins, passwords and what a change of them ends.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::json;
+
+use crate::testing::{Bench, Phone, basic, bearer};
+
+const PASSWORD: &str = "/api/mobile/v1/user/password";
+const SETTINGS: &str = "/api/3rdparty/v1/settings";
+
+async fn change(bench: &Bench, phone: &Phone, current: &str, new: &str) -> crate::testing::Answer {
+    let body = json!({"currentPassword": current, "newPassword": new}).to_string();
+    bench.tell("PATCH", PASSWORD, &bearer(&phone.token), &body).await
+}
+
+async fn logs_in(bench: &Bench, login: &str, password: &str) -> bool {
+    bench.ask("GET", SETTINGS, &basic(login, password)).await.status == 200
+}
+
+#[tokio::test]
+async fn a_change_ends_the_old_password_and_names_the_user() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    assert!(logs_in(&bench, &phone.login, &phone.password).await);
+    assert!(logs_in(&bench, &phone.login.to_ascii_lowercase(), &phone.password).await);
+
+    let answer = change(&bench, &phone, &phone.password, "a-new-password-1").await;
+    assert!(answer.is_empty_204());
+    assert_eq!(answer.header("x-gateward-user"), Some(phone.login.as_str()));
+    assert!(!logs_in(&bench, &phone.login, &phone.password).await);
+    assert!(!logs_in(&bench, &phone.login.to_ascii_lowercase(), &phone.password).await);
+    assert!(logs_in(&bench, &phone.login, "a-new-password-1").await);
+    assert!(
+        bench
+            .ask("GET", "/api/mobile/v1/device", &bearer(&phone.token))
+            .await
+            .body
+            .contains(&phone.id)
+    );
+
+    let back = change(&bench, &phone, "a-new-password-1", &phone.password).await;
+    assert!(back.is_empty_204());
+    assert!(logs_in(&bench, &phone.login, &phone.password).await);
+}
+
+#[tokio::test]
+async fn a_wrong_password_changes_nothing() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let refused = (401, "failed to change password".to_owned());
+    let answer = change(&bench, &phone, "wrong-password", "a-new-password-1").await;
+    assert_eq!(answer.refusal(), refused);
+    assert_eq!(answer.header("x-gateward-user"), None);
+    let answer = change(&bench, &phone, &phone.password, &"p".repeat(73)).await;
+    assert_eq!(answer.refusal(), refused, "bcrypt takes 72 bytes");
+    assert!(logs_in(&bench, &phone.login, &phone.password).await);
+}
+
+#[tokio::test]
+async fn a_refused_change_says_why() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let line = |field: &str, rule: &str| {
+        let request = "MobileChangePasswordRequest";
+        format!("Key: '{request}.{field}' Error:Field validation for '{field}' failed on the '{rule}' tag")
+    };
+    let of_type = "json: cannot unmarshal number into Go struct field \
+                   MobileChangePasswordRequest.newPassword of type string";
+    let both = format!(
+        "{}\n{}",
+        line("CurrentPassword", "required"),
+        line("NewPassword", "required")
+    );
+    for (body, text) in [
+        (
+            json!({"currentPassword": phone.password, "newPassword": "p".repeat(13)}),
+            format!("failed to validate: {}", line("NewPassword", "min")),
+        ),
+        (
+            json!({"currentPassword": "wrong-password", "newPassword": "p".repeat(13)}),
+            format!("failed to validate: {}", line("NewPassword", "min")),
+        ),
+        (
+            json!({"newPassword": "a-new-password-1"}),
+            format!("failed to validate: {}", line("CurrentPassword", "required")),
+        ),
+        (json!({}), format!("failed to validate: {both}")),
+        (
+            json!({"currentPassword": "", "newPassword": null}),
+            format!("failed to validate: {both}"),
+        ),
+        (json!({"newPassword": 1}), format!("failed to parse body: {of_type}")),
+    ] {
+        let answer = bench
+            .tell("PATCH", PASSWORD, &bearer(&phone.token), &body.to_string())
+            .await;
+        assert_eq!(answer.refusal(), (400, text), "{body}");
+    }
+    let characters = change(&bench, &phone, &phone.password, &"é".repeat(14)).await;
+    assert!(characters.is_empty_204(), "characters count, not bytes");
+}
+
+#[tokio::test]
+async fn a_device_changes_its_users_password_and_nobody_else_does() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let body = json!({"currentPassword": phone.password, "newPassword": "a-new-password-1"}).to_string();
+    for authorization in [
+        String::new(),
+        basic(&phone.login, &phone.password),
+        bench.minted(&phone.login),
+    ] {
+        let answer = bench.tell("PATCH", PASSWORD, &authorization, &body).await;
+        assert_eq!(answer.refusal(), (401, "Unauthorized".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_given_out_once() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let taken = bench.app.users.draft("abcdefghijklmnopqrstu", [0; 16]).await.unwrap();
+    let mut change = bench.app.database.writer().begin().await.unwrap();
+    let now = bench.app.now();
+    super::Users::insert(&mut change, &taken, now).await.unwrap();
+    let again = super::Users::insert(&mut change, &taken, now).await;
+    assert_eq!(again.unwrap_err().to_string(), "user already exists: ABCDEF");
+    drop(change);
+    assert!(logs_in(&bench, &phone.login, &phone.password).await);
+}
+
+#[tokio::test]
+async fn the_reference_s_tokens_end_with_the_password() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    sqlx::query("INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES ('j', ?, 0, 0, 0)")
+        .bind(&phone.login)
+        .execute(bench.app.database.writer())
+        .await
+        .unwrap();
+    assert!(
+        change(&bench, &phone, &phone.password, "a-new-password-1")
+            .await
+            .is_empty_204()
+    );
+    let revoked: Option<i64> = sqlx::query_scalar("SELECT revoked_at FROM tokens")
+        .fetch_one(bench.app.database.reader())
+        .await
+        .unwrap();
+    assert_eq!(revoked, Some(bench.app.now().millis()));
+}
