@@ -62,8 +62,8 @@ impl File {
 pub enum Manner {
     /// Unknown keys and variables are errors, and secrets are refused in the document itself.
     Strict,
-    /// As programs written in Go read their configuration: unknown keys are warnings, a key without a value is as good
-    /// as none, booleans and durations are written as `strconv` and `time` read them, and a list may be one string with
+    /// As programs written in Go read their configuration: unknown keys are warnings, a key or variable without a value
+    /// is as good as none, booleans and durations are written as `strconv` and `time` read them, and a list may be one string with
     /// commas.
     Lenient,
 }
@@ -168,6 +168,18 @@ impl<'s> Reader<'s> {
         let allowed = self.ways_to_say(key);
         let problem = self.diagnostic(key, message).allowed(allowed);
         self.problems.push(problem);
+    }
+
+    /// How many problems there are so far.
+    #[must_use]
+    pub fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Where relative paths start.
+    #[must_use]
+    pub fn directory(&self) -> &'s Path {
+        self.sources.directory
     }
 
     fn ways_to_say(&self, key: &str) -> String {

@@ -1,13 +1,30 @@
 //! What is the core told at start?
 //!
 //! The keys and variables of the reference server (WIRE §10), so that its `config.yml` and its environment work
-//! unchanged, plus `database.url`. Plain data: every default applied, every secret loaded.
+//! unchanged, plus `database.url` and `log.level`. Plain data: every default applied, every secret loaded.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateward_auth::Secret;
+use gateward_document::Diagnostic;
 use ipnet::IpNet;
+
+mod database;
+mod read;
+mod source;
+
+pub use source::{Provided, Source};
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What was told.
+    pub config: Config,
+    /// What is worth a line in the log.
+    pub warnings: Vec<Diagnostic>,
+}
 
 /// Everything the core is told at start.
 #[derive(Clone, Debug)]
@@ -34,14 +51,36 @@ pub struct Config {
     pub otp: Otp,
     /// `tasks.*`: background work.
     pub tasks: Tasks,
-    /// `DEBUG`, or `log.level`: what is written to standard error.
+    /// `log.level`, or `DEBUG`: what is written to standard error.
     pub log_level: gateward_boot::logs::Level,
+}
+
+impl Config {
+    /// Reads everything; what the source does not say comes from `provided`, or else from the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is, warnings among them; never a secret's value.
+    pub fn load(source: &Source, provided: &Provided) -> Result<Loaded, Vec<Diagnostic>> {
+        let mut reader = source.reader();
+        let config = read::config(&mut reader, &source.environment, provided);
+        // INVARIANT(no-config-with-errors): where something is missing, what was read holds empty stand-ins, and only the
+        // reader knows: without its word nothing leaves. Held by tests::without_a_secret_there_is_no_configuration.
+        let found = reader.finish();
+        let with_earlier = |problems| [source.warnings.clone(), problems].concat();
+        found
+            .map(|warnings| Loaded {
+                config,
+                warnings: with_earlier(warnings),
+            })
+            .map_err(with_earlier)
+    }
 }
 
 /// `gateway.*`
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    /// `gateway.mode` with what belongs to it.
+    /// `gateway.mode`
     pub mode: Mode,
     /// `gateway.private_token`; `None` when empty. Registration asks for it in private mode.
     pub private_token: Option<Secret>,
@@ -99,7 +138,7 @@ pub struct Database {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `sqlite://path`; the file is made if it is not there.
-    Sqlite(std::path::PathBuf),
+    Sqlite(PathBuf),
     /// `sqlite::memory:`, gone with the process.
     SqliteMemory,
 }
@@ -215,3 +254,6 @@ pub struct Cleanup {
     /// How old what it removes must be.
     pub max_age: Duration,
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,17 @@ impl Reader<'_> {
             || self.node(key).is_some_and(|node| !node.is_null())
     }
 
+    /// Whether the environment has a value for a key.
+    #[must_use]
+    pub fn is_overridden(&self, key: &str) -> bool {
+        self.sources.environment.variable(&self.variable_name(key)).is_some()
+    }
+
+    /// Makes a key known without reading it.
+    pub fn declare(&mut self, key: &str, default: &str) {
+        self.known.add(key, default);
+    }
+
     /// Finds a scalar or a list.
     pub(super) fn find(&mut self, key: &str) -> Option<Found> {
         let found = self.find_variable(key);
@@ -84,6 +95,7 @@ impl Reader<'_> {
         let variable = self.sources.environment.variable(&name)?;
         let problem = variable.problem(&name, "");
         match &variable.value {
+            Some(text) if text.is_empty() && self.manner == Manner::Lenient => None,
             Some(text) => Some(Found {
                 raw: Raw::Variable(text.clone()),
                 problem,

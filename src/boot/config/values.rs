@@ -161,6 +161,54 @@ impl Reader<'_> {
         self.parse(key, what, allowed, parse)
     }
 
+    /// Whatever `parse` makes of a text that may hold a secret: the text is not shown, `parse` says what is wrong with it.
+    pub fn parsed_unseen<T>(
+        &mut self,
+        key: &str,
+        allowed: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.add(key, "");
+        let found = self.find(key)?;
+        let result = match found.text() {
+            Some(text) => parse(text),
+            None => Err(format!("not a string: {}", found.kind())),
+        };
+        result
+            .map_err(|message| self.problems.push(found.problem(message).allowed(allowed)))
+            .ok()
+    }
+
+    /// As [`Reader::list`], with items that may hold secrets, as in [`Reader::parsed_unseen`].
+    pub fn list_unseen<T>(
+        &mut self,
+        key: &str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        self.known.add(key, "");
+        let items = self.items(key, allowed)?;
+        let mut list = Vec::new();
+        for item in items {
+            match item.text().map(&parse) {
+                Some(Ok(value)) => list.push(value),
+                Some(Err(message)) => self.problems.push(item.problem(message).allowed(allowed)),
+                None => self
+                    .problems
+                    .push(item.problem(format!("not a string: {}", item.kind()))),
+            }
+        }
+        Some(list)
+    }
+
+    fn items(&mut self, key: &str, allowed: &str) -> Option<Vec<Found>> {
+        let found = self.find(key)?;
+        let items = items(&found, self.manner);
+        items
+            .map_err(|problem| self.problems.push(problem.allowed(format!("a list of {allowed}"))))
+            .ok()
+    }
+
     /// A list of whatever `parse` makes of each item; in a variable, items are separated by commas.
     pub fn list<T>(
         &mut self,
@@ -170,14 +218,7 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<Vec<T>> {
         self.known.add(key, "");
-        let found = self.find(key)?;
-        let items = match items(&found, self.manner) {
-            Ok(items) => items,
-            Err(problem) => {
-                self.problems.push(problem.allowed(format!("a list of {allowed}")));
-                return None;
-            }
-        };
+        let items = self.items(key, allowed)?;
         let mut list = Vec::new();
         for item in items {
             match item.text().and_then(&parse) {
@@ -216,7 +257,7 @@ fn items(found: &Found, manner: Manner) -> Result<Vec<Found>, gateward_document:
         Raw::Node(node) => match (node.as_list(), node.as_str()) {
             (Some(nodes), _) => Ok(nodes.iter().map(|node| found.part(Raw::Node(node.clone()))).collect()),
             (None, Some(text)) if manner == Manner::Lenient => Ok(split(text)),
-            _ => Err(found.problem(format!("not a list: {}", shown(found)))),
+            _ => Err(found.problem(format!("not a list: {}", found.kind()))),
         },
     }
 }
