@@ -124,7 +124,10 @@ enum Kind {
     Refused(PathError),
 }
 
-#[expect(clippy::indexing_slicing, reason = "evaluated, and so checked, when this is compiled")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated, and so checked, when this is compiled"
+)]
 const KINDS: [Kind; 256] = {
     let mut kinds = [Kind::Plain; 256];
     let mut byte = 0;
@@ -206,9 +209,13 @@ fn check_plain(raw: &[u8], start: usize, end: usize) -> Result<(), PathError> {
 /// The slow way, for paths with escapes or with bytes that need one. Raw bytes were checked before.
 fn respell(raw: &[u8]) -> Result<String, PathError> {
     let mut text = String::with_capacity(raw.len() + 16);
-    let mut decoded = Vec::new();
+    let mut decoded = Vec::with_capacity(64);
     for segment in raw.split(|&byte| byte == b'/').skip(1) {
         text.push('/');
+        if segment.iter().all(|&byte| kind(byte) == Kind::Plain) {
+            text.push_str(std::str::from_utf8(segment).map_err(|_| PathError::NonAscii)?);
+            continue;
+        }
         decoded.clear();
         respell_segment(segment, &mut text, &mut decoded)?;
         check_decoded(&decoded)?;

@@ -398,6 +398,21 @@ fn a_route_keeps_what_the_table_says() {
 }
 
 #[test]
+fn a_table_may_be_as_short_as_this() {
+    let text = "policy: smsgate\nrouter: fiber\nprefixes: [ /api, / ]\nupstream_prefix: /api\nuser_names: upper\n\
+                login_check: { request: GET /3rdparty/v1/settings, good: [200], bad: [401] }\n\
+                scopes:\n  all:any: { wildcard: true }\n  messages:send: Send messages\nroutes:\n\
+                \x20 - id: messages.send\n    match: [ POST /3rdparty/v1/messages, POST /3rdparty/v1/message ]\n\
+                \x20   with: [ basic, jwt ]\n    scope: messages:send\n    action: forward\n    on_outage: closed\n\
+                \x20 - id: mobile.events\n    match: [ GET /mobile/v1/events ]\n    action: passthrough\ntests:\n\
+                \x20 - { request: POST /api/3rdparty/v1/messages, as: { jwt: [ messages:send ] }, expect: allow }\n\
+                \x20 - { request: POST /api/3rdparty/v1/messages, as: { jwt: [ messages:read ] }, expect: 403 }\n\
+                \x20 - { request: POST /api/3rdparty/v1/messages, as: none, expect: 401 }\n";
+    assert_warned(text, &["no test reaches mobile.events"]);
+    assert_eq!(lines(text).len(), 1);
+}
+
+#[test]
 fn the_hash_is_that_of_the_text() {
     let hash = |text: &str| compile("p.yaml", text).unwrap().policy.hash().to_owned();
     let (one, other) = (table(GOOD), format!("{}\n# changed\n", table(GOOD)));
