@@ -1,1 +1,65 @@
-//! Placeholder while the crate is being laid out.
+//! What is in the body of a request that we answer ourselves? Collects it up to a limit and a deadline. It refuses to
+//! know what the bytes mean, and is asked only after the caller was let in: nobody else's body is read.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use pingora::proxy::Session;
+use tokio::time::{Instant, timeout_at};
+
+use crate::reply::Refusal;
+
+/// Collects the body. `limit` is in bytes; `deadline` is for the whole of it.
+///
+/// A client that waits for `100 Continue` gets it here, and only if what it announced is within the limit.
+///
+/// # Errors
+///
+/// [`Refusal::BodyTooLarge`], [`Refusal::BodyTimeout`], or [`Refusal::BodyBroken`] when the connection or its framing
+/// broke.
+pub async fn collect(session: &mut Session, limit: u64, deadline: Duration) -> Result<Bytes, Refusal> {
+    let announced = announced(session);
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Refusal::BodyTooLarge);
+    }
+    if expects_continue(session) && !session.is_body_empty() {
+        session
+            .as_mut()
+            .write_continue_response()
+            .await
+            .map_err(|_broken| Refusal::BodyBroken)?;
+    }
+    let deadline = Instant::now() + deadline;
+    let mut body = BytesMut::new();
+    loop {
+        let chunk = timeout_at(deadline, session.as_mut().read_request_body()).await;
+        match chunk
+            .map_err(|_elapsed| Refusal::BodyTimeout)?
+            .map_err(|_broken| Refusal::BodyBroken)?
+        {
+            None => return Ok(body.freeze()),
+            Some(chunk) if body.len() as u64 + chunk.len() as u64 > limit => return Err(Refusal::BodyTooLarge),
+            Some(chunk) => body.extend_from_slice(&chunk),
+        }
+    }
+}
+
+fn announced(session: &Session) -> Option<u64> {
+    session
+        .req_header()
+        .headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// HTTP/1.1 only: HTTP/2 clients send their body without asking.
+fn expects_continue(session: &Session) -> bool {
+    let request = session.req_header();
+    let expectation = request.headers.get(EXPECT);
+    request.version == http::Version::HTTP_11
+        && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}

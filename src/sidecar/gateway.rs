@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 
 use crate::authenticate::Denied;
 use crate::authenticate::pool::{Full, Pool};
@@ -122,7 +122,11 @@ impl Gateway {
             .pool_max_idle_per_host(AT_ONCE)
             .build()
             .map_err(|_error| GatewayError::Setup)?;
-        Ok(Self { client, bases: upstream.urls.iter().map(base).collect(), pool: Pool::new(AT_ONCE, WAITING) })
+        Ok(Self {
+            client,
+            bases: upstream.urls.iter().map(base).collect(),
+            pool: Pool::new(AT_ONCE, WAITING),
+        })
     }
 
     /// Asks whether a login is good, with the client's own user name and password, byte for byte.
@@ -182,8 +186,12 @@ impl Gateway {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_error| GatewayError::Setup)?;
         let empty = method == reqwest::Method::GET || method == reqwest::Method::HEAD;
         let request = self.client.request(method, url).header(AUTHORIZATION, credential);
-        // Without a body a POST would go without Content-Length, which some servers refuse (411).
-        let request = if empty { request } else { request.body("") };
+        // A POST without Content-Length is refused by some servers (411).
+        let request = if empty {
+            request
+        } else {
+            request.header(CONTENT_LENGTH, 0)
+        };
         let mut response = request.send().await.map_err(|error| classify(&error))?;
         let status = response.status().as_u16();
         let mut read = 0;

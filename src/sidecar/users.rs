@@ -1,1 +1,409 @@
-//! Placeholder while the crate is being laid out.
+//! Who may log in when the gateway is not asked: the users file.
+//!
+//! `users: [ { name, hash, disabled?, scopes? } ]`, checked as a whole and with every problem reported. Hashes are
+//! computed outside the threads that serve requests, a bounded number at once. It does not know what was found good
+//! before: that is remembered in `authenticate`.
+
+mod hash;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use gateward_auth::{Login, Scope, Secret, UserId};
+use gateward_boot::secrets;
+use gateward_document::{Diagnostic, Node, Position, nearest};
+use gateward_policy::{Catalogue, Policy};
+
+use self::hash::{Cost, Hash};
+use crate::authenticate::Denied;
+use crate::authenticate::pool::{Full, Pool};
+use crate::config;
+
+/// The keys of the file, and of one user in it.
+const FILE_KEYS: [&str; 1] = ["users"];
+const USER_KEYS: [&str; 4] = ["name", "hash", "disabled", "scopes"];
+/// The longest users file, in bytes: tens of thousands of users.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+
+/// The text of a users file. One that others can read is refused: it can be attacked at leisure.
+///
+/// # Errors
+///
+/// What is wrong with the file.
+pub fn read(path: &Path) -> Result<String, Diagnostic> {
+    let problem = |message: String| Diagnostic::error(path.display().to_string(), "", message);
+    let bytes = secrets::read_private(path, LONGEST_FILE).map_err(|error| problem(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_error| problem("is not UTF-8".to_owned()))
+}
+
+/// The users of one file, parsed and valid. Only [`Users::parse`] makes one.
+#[derive(Debug)]
+pub struct Users {
+    by_name: HashMap<Box<str>, User>,
+    /// What a name that nobody has is checked against, so that it takes as long as one that somebody has.
+    nobody: Hash,
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    hash: Hash,
+    disabled: bool,
+    scopes: Option<Arc<[Scope]>>,
+}
+
+/// What a user with the right password may do at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// `None` is everything.
+    pub(crate) scopes: Option<Arc<[Scope]>>,
+}
+
+impl Users {
+    /// Reads a users file. `file` is its name, for diagnostics; `policy` says which scopes there are and when two names
+    /// are one user's.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the file. None of them shows a hash.
+    pub fn parse(file: &str, text: &str, policy: &Policy) -> Result<Self, Vec<Diagnostic>> {
+        let root = gateward_document::parse(file, text).map_err(|problem| vec![problem])?;
+        let mut reader = Reader {
+            file,
+            policy,
+            problems: Vec::new(),
+            names: HashMap::new(),
+        };
+        let users = reader.file(&root);
+        match (Hash::nobody(), reader.problems.is_empty()) {
+            (Ok(default), true) => {
+                let nobody = most_usual(&users).unwrap_or(default);
+                Ok(Self { by_name: users, nobody })
+            }
+            (_, _) => Err(reader.problems),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether nobody can log in.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Whether this name has this password, and may log in. Takes as long as one hash, whatever the answer.
+    ///
+    /// INVARIANT(no enumeration): unknown and disabled names cost a hash like any other. Held by
+    /// `an_unknown_name_costs_what_a_usual_one_costs`.
+    fn verify(&self, name: &str, password: &Secret) -> Option<Allowed> {
+        let user = self.by_name.get(name);
+        let right = user.map_or(&self.nobody, |user| &user.hash).verify(password.expose());
+        let user = user.filter(|user| right && !user.disabled)?;
+        Some(Allowed {
+            scopes: user.scopes.clone(),
+        })
+    }
+
+    /// The names whose tokens end when `next` takes the place of this file: those that are gone or disabled, or that
+    /// have another password or fewer scopes.
+    fn ended_by(&self, next: &Self) -> Vec<String> {
+        let ended = self.by_name.iter().filter(|(name, before)| {
+            !before.disabled
+                && next
+                    .by_name
+                    .get(*name)
+                    .is_none_or(|after| after.disabled || !after.hash.same(&before.hash) || lowered(before, after))
+        });
+        ended.map(|(name, _user)| name.to_string()).collect()
+    }
+}
+
+/// Whether something that was allowed before no longer is.
+fn lowered(before: &User, after: &User) -> bool {
+    match (&before.scopes, &after.scopes) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => before.iter().any(|scope| !after.contains(scope)),
+    }
+}
+
+/// One of the hashes with the most usual cost. Nobody's password is compared with it for real: the answer for an unknown
+/// name is no in any case.
+fn most_usual(users: &HashMap<Box<str>, User>) -> Option<Hash> {
+    let mut counts: BTreeMap<Cost, (usize, &Hash)> = BTreeMap::new();
+    for user in users.values() {
+        counts.entry(user.hash.cost()).or_insert((0, &user.hash)).0 += 1;
+    }
+    counts
+        .into_values()
+        .max_by_key(|(count, _hash)| *count)
+        .map(|(_count, hash)| hash.clone())
+}
+
+/// The users file of a running process: what it says now, and the threads that compute its hashes.
+pub struct UserFile {
+    users: ArcSwap<Users>,
+    pool: Pool,
+}
+
+/// Why a login could not be checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckError {
+    /// Too many are waiting already.
+    Busy,
+    /// The computation ended without a result.
+    Failed,
+}
+
+impl CheckError {
+    pub(crate) fn denied(self) -> Denied {
+        match self {
+            Self::Busy => Denied::Busy,
+            Self::Failed => Denied::Outage("password_hash_failed"),
+        }
+    }
+}
+
+impl UserFile {
+    /// `settings` say how many hashes are computed at once, and how many logins may wait for it.
+    pub fn new(users: Users, settings: &config::Users) -> Self {
+        let pool = Pool::new(settings.max_concurrent_hashes, settings.max_waiting_hashes);
+        Self {
+            users: ArcSwap::from_pointee(users),
+            pool,
+        }
+    }
+
+    /// How many users there are now.
+    pub fn count(&self) -> usize {
+        self.users.load().len()
+    }
+
+    /// Whether a login is good. The hash is computed to its end even if nobody waits for it any more, and holds its
+    /// slot until then.
+    pub(crate) async fn check(&self, login: Login) -> Result<Option<Allowed>, CheckError> {
+        let slot = self.pool.enter().await.map_err(|Full| CheckError::Busy)?;
+        let users = self.users.load_full();
+        let work = move || {
+            let allowed = users.verify(&login.user, &login.password);
+            drop(slot);
+            allowed
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_panicked| CheckError::Failed)
+    }
+
+    /// Takes over a new file and answers the names whose tokens end by it.
+    pub(crate) fn replace(&self, users: Users) -> Vec<String> {
+        let next = Arc::new(users);
+        let before = self.users.swap(Arc::clone(&next));
+        before.ended_by(&next)
+    }
+}
+
+/// Reads the tree and collects what is wrong with it.
+struct Reader<'a> {
+    file: &'a str,
+    policy: &'a Policy,
+    problems: Vec<Diagnostic>,
+    /// Canonical name → where it stands first.
+    names: HashMap<String, Position>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, root: &Node) -> HashMap<Box<str>, User> {
+        self.known_keys(root, "", &FILE_KEYS);
+        let mut users = HashMap::new();
+        let Some(list) = self.required(root, "", "users") else {
+            return users;
+        };
+        let Some(items) = list.as_list() else {
+            self.wrong(
+                list.position,
+                "users",
+                format!("is {}", list.kind()),
+                "a list of users; [] for none",
+            );
+            return users;
+        };
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("users[{index}]");
+            if let Some((name, user)) = self.user(item, &path) {
+                users.insert(name, user);
+            }
+        }
+        users
+    }
+
+    fn user(&mut self, item: &Node, path: &str) -> Option<(Box<str>, User)> {
+        if item.as_map().is_none() {
+            self.wrong(
+                item.position,
+                path,
+                format!("is {}", item.kind()),
+                "a mapping with name and hash",
+            );
+            return None;
+        }
+        self.known_keys(item, path, &USER_KEYS);
+        let name = self
+            .required(item, path, "name")
+            .and_then(|node| self.name(node, &format!("{path}.name")));
+        let hash = self
+            .required(item, path, "hash")
+            .and_then(|node| self.hash(node, &format!("{path}.hash")));
+        let disabled = item.entry("disabled").map_or(Some(false), |entry| {
+            let disabled = entry.value.as_bool();
+            if disabled.is_none() {
+                let key = format!("{path}.disabled");
+                self.wrong(
+                    entry.value.position,
+                    &key,
+                    format!("is {}", entry.value.kind()),
+                    "true or false",
+                );
+            }
+            disabled
+        });
+        let scopes = match item.entry("scopes") {
+            None => Some(None),
+            Some(entry) => self.scopes(&entry.value, &format!("{path}.scopes")).map(Some),
+        };
+        let user = User {
+            hash: hash?,
+            disabled: disabled?,
+            scopes: scopes?,
+        };
+        Some((name?, user))
+    }
+
+    /// A name that a Basic credential can carry, and that is no other user's under the policy's `user_names`.
+    fn name(&mut self, node: &Node, key: &str) -> Option<Box<str>> {
+        let allowed = "1 to 128 characters, no colon, no control characters";
+        let Some(name) = node.scalar_text() else {
+            self.wrong(node.position, key, format!("is {}", node.kind()), allowed);
+            return None;
+        };
+        let canonical = self.policy.user_names().canonical(name).into_owned();
+        if name.contains(':') {
+            self.wrong(node.position, key, format!("{name:?} holds a colon"), allowed);
+        } else if let Err(error) = UserId::parse(name).and_then(|_name| UserId::parse(&canonical)) {
+            self.wrong(node.position, key, format!("{name:?}: {error}"), allowed);
+        } else if let Some(first) = self.names.get(&canonical) {
+            let message = format!("{name:?} is the same user as in line {}", first.line);
+            self.wrong(node.position, key, message, "every user once");
+        } else {
+            self.names.insert(canonical, node.position);
+            return Some(name.into());
+        }
+        None
+    }
+
+    fn hash(&mut self, node: &Node, key: &str) -> Option<Hash> {
+        let Some(text) = node.as_str() else {
+            self.wrong(node.position, key, format!("is {}", node.kind()), hash::ALLOWED);
+            return None;
+        };
+        match Hash::parse(text) {
+            Ok(hash) => Some(hash),
+            Err(error) => {
+                self.wrong(node.position, key, error.to_string(), hash::ALLOWED);
+                None
+            }
+        }
+    }
+
+    fn scopes(&mut self, node: &Node, key: &str) -> Option<Arc<[Scope]>> {
+        let Some(items) = node.as_list() else {
+            self.wrong(
+                node.position,
+                key,
+                format!("is {}", node.kind()),
+                "a list of the policy's scopes",
+            );
+            return None;
+        };
+        let scopes: Vec<_> = items
+            .iter()
+            .enumerate()
+            .map(|(n, item)| self.scope(item, &format!("{key}[{n}]")))
+            .collect();
+        scopes.into_iter().collect()
+    }
+
+    /// A scope that a client could ask for: a Basic login must not stand in for a refresh token.
+    fn scope(&mut self, node: &Node, key: &str) -> Option<Scope> {
+        let policy = self.policy;
+        let catalogue: &Catalogue = policy.catalogue();
+        let name = node.scalar_text().unwrap_or_default();
+        let found = catalogue
+            .scope(name)
+            .filter(|_scope| catalogue.grantable(name))
+            .cloned();
+        if found.is_none() {
+            let names = || {
+                catalogue
+                    .iter()
+                    .map(|(scope, _title)| scope.as_str())
+                    .filter(|name| catalogue.grantable(name))
+            };
+            let allowed = match nearest(name, names()) {
+                Some(meant) => format!("a scope of the policy, such as {meant}"),
+                None => names().collect::<Vec<_>>().join(", "),
+            };
+            self.wrong(
+                node.position,
+                key,
+                format!("{name:?} is no scope that a user can have"),
+                &allowed,
+            );
+        }
+        found
+    }
+
+    fn known_keys(&mut self, node: &Node, path: &str, known: &[&str]) {
+        for entry in node.as_map().unwrap_or_default() {
+            if !known.contains(&entry.key.as_str()) {
+                let key = if path.is_empty() {
+                    entry.key.clone()
+                } else {
+                    format!("{path}.{}", entry.key)
+                };
+                let allowed = known.join(", ");
+                self.wrong(
+                    entry.key_position,
+                    &key,
+                    "is no key that is known here".to_owned(),
+                    &allowed,
+                );
+            }
+        }
+    }
+
+    fn required<'n>(&mut self, node: &'n Node, path: &str, key: &str) -> Option<&'n Node> {
+        let found = node.entry(key).map(|entry| &entry.value);
+        if found.is_none() {
+            let path = if path.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{path}.{key}")
+            };
+            self.problems
+                .push(Diagnostic::error(self.file, path, "is missing").at(node.position));
+        }
+        found
+    }
+
+    fn wrong(&mut self, position: Position, key: &str, message: String, allowed: &str) {
+        self.problems
+            .push(Diagnostic::error(self.file, key, message).at(position).allowed(allowed));
+    }
+}
+
+#[cfg(test)]
+mod tests;

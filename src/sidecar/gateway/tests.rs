@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gateward_auth::Secret;
 use gateward_policy::Policy;
@@ -12,11 +12,16 @@ use super::toy::{Reply, Toy, nowhere, upstream};
 use super::*;
 
 fn policy() -> Policy {
-    gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE).unwrap().policy
+    gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE)
+        .unwrap()
+        .policy
 }
 
 fn login(user: &str, password: &str) -> Login {
-    Login { user: user.to_owned(), password: Secret::new(password) }
+    Login {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    }
 }
 
 async fn check(upstream: &Upstream, login: &Login) -> Result<LoginAnswer, GatewayError> {
@@ -32,11 +37,17 @@ async fn exchange(toy: &Toy) -> Result<Exchange, GatewayError> {
 #[tokio::test]
 async fn a_login_is_checked_with_the_clients_own_credential() {
     let toy = Toy::answering(200).await;
-    assert_eq!(check(&toy.upstream(), &login("abc123", "pass:wörd")).await, Ok(LoginAnswer::Good));
+    assert_eq!(
+        check(&toy.upstream(), &login("abc123", "pass:wörd")).await,
+        Ok(LoginAnswer::Good)
+    );
     let [head] = toy.asked().try_into().unwrap();
     let credential = STANDARD.encode("abc123:pass:wörd");
     assert!(head.starts_with("GET /api/3rdparty/v1/settings HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains(&format!("authorization: Basic {credential}\r\n")), "{head}");
+    assert!(
+        head.contains(&format!("authorization: Basic {credential}\r\n")),
+        "{head}"
+    );
 }
 
 #[tokio::test]
@@ -50,7 +61,11 @@ async fn the_policys_statuses_say_what_is_good_and_what_is_bad() {
     ];
     for (status, answer) in cases {
         let toy = Toy::answering(status).await;
-        assert_eq!(check(&toy.upstream(), &login("ABC123", "secret")).await, answer, "{status}");
+        assert_eq!(
+            check(&toy.upstream(), &login("ABC123", "secret")).await,
+            answer,
+            "{status}"
+        );
     }
 }
 
@@ -67,7 +82,10 @@ async fn a_gateway_that_is_not_there_is_an_outage_and_the_next_address_is_tried(
     let toy = Toy::answering(200).await;
     let away = nowhere().await;
     let alone = upstream(vec![away.clone()]);
-    assert_eq!(check(&alone, &login("ABC123", "secret")).await, Err(GatewayError::Unreachable));
+    assert_eq!(
+        check(&alone, &login("ABC123", "secret")).await,
+        Err(GatewayError::Unreachable)
+    );
     let both = upstream(vec![away, toy.url()]);
     assert_eq!(check(&both, &login("ABC123", "secret")).await, Ok(LoginAnswer::Good));
 }
@@ -78,7 +96,10 @@ async fn a_gateway_that_never_answers_is_an_outage() {
     let mut hasty = toy.upstream();
     hasty.timeouts.connect = Duration::from_millis(20);
     hasty.timeouts.read = Duration::from_millis(20);
-    assert_eq!(check(&hasty, &login("ABC123", "secret")).await, Err(GatewayError::TimedOut));
+    assert_eq!(
+        check(&hasty, &login("ABC123", "secret")).await,
+        Err(GatewayError::TimedOut)
+    );
 }
 
 #[tokio::test]
@@ -89,9 +110,15 @@ async fn a_check_whose_connection_breaks_is_asked_again_once() {
         async move { if first { Reply::Close } else { Reply::Answer(200, "{}") } }
     })
     .await;
-    assert_eq!(check(&toy.upstream(), &login("ABC123", "secret")).await, Ok(LoginAnswer::Good));
+    assert_eq!(
+        check(&toy.upstream(), &login("ABC123", "secret")).await,
+        Ok(LoginAnswer::Good)
+    );
     let broken = Toy::start(|_head| async { Reply::Close }).await;
-    assert_eq!(check(&broken.upstream(), &login("ABC123", "secret")).await, Err(GatewayError::Broken));
+    assert_eq!(
+        check(&broken.upstream(), &login("ABC123", "secret")).await,
+        Err(GatewayError::Broken)
+    );
     assert_eq!(broken.asked().len(), 2);
 }
 
@@ -107,7 +134,10 @@ async fn an_exchange_presents_the_token_and_an_empty_body() {
     let toy = Toy::answering(201).await;
     assert_eq!(exchange(&toy).await, Ok(Exchange::Exchanged));
     let [head] = toy.asked().try_into().unwrap();
-    assert!(head.starts_with("POST /api/3rdparty/v1/auth/token/refresh HTTP/1.1\r\n"), "{head}");
+    assert!(
+        head.starts_with("POST /api/3rdparty/v1/auth/token/refresh HTTP/1.1\r\n"),
+        "{head}"
+    );
     assert!(head.contains("authorization: Bearer a.b.c\r\n"), "{head}");
     assert!(head.contains("content-length: 0\r\n"), "{head}");
 }
@@ -115,7 +145,11 @@ async fn an_exchange_presents_the_token_and_an_empty_body() {
 #[tokio::test]
 async fn a_gateway_without_the_endpoint_refuses_and_one_in_trouble_says_nothing() {
     for status in [400, 401, 403, 404, 405, 501] {
-        assert_eq!(exchange(&Toy::answering(status).await).await, Ok(Exchange::Refused), "{status}");
+        assert_eq!(
+            exchange(&Toy::answering(status).await).await,
+            Ok(Exchange::Refused),
+            "{status}"
+        );
     }
     for status in [204, 302, 408, 429, 500, 502, 503] {
         let answer = exchange(&Toy::answering(status).await).await;
@@ -129,7 +163,9 @@ async fn one_connection_serves_many_checks() {
     let gateway = Gateway::new(&toy.upstream()).unwrap();
     let policy = policy();
     for _check in 0..5 {
-        let answer = gateway.check_login(policy.login_check().unwrap(), &login("ABC123", "secret")).await;
+        let answer = gateway
+            .check_login(policy.login_check().unwrap(), &login("ABC123", "secret"))
+            .await;
         assert_eq!(answer, Ok(LoginAnswer::Good));
     }
     assert_eq!(toy.connections(), 1);
@@ -137,7 +173,12 @@ async fn one_connection_serves_many_checks() {
 
 #[test]
 fn an_address_is_written_as_a_url() {
-    let url = |tls, host: &str, path: &str| UpstreamUrl { tls, host: host.to_owned(), port: 3000, path: path.to_owned() };
+    let url = |tls, host: &str, path: &str| UpstreamUrl {
+        tls,
+        host: host.to_owned(),
+        port: 3000,
+        path: path.to_owned(),
+    };
     assert_eq!(base(&url(false, "sms.example", "")), "http://sms.example:3000");
     assert_eq!(base(&url(true, "::1", "/gate")), "https://[::1]:3000/gate");
 }

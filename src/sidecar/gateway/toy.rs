@@ -56,7 +56,11 @@ impl Toy {
                 tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
             }
         });
-        Self { port, asked, connections }
+        Self {
+            port,
+            asked,
+            connections,
+        }
     }
 
     /// The heads of all requests so far.
@@ -75,7 +79,12 @@ impl Toy {
     }
 
     pub(crate) fn url(&self) -> UpstreamUrl {
-        UpstreamUrl { tls: false, host: "127.0.0.1".to_owned(), port: self.port, path: String::new() }
+        UpstreamUrl {
+            tls: false,
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            path: String::new(),
+        }
     }
 }
 
@@ -84,7 +93,12 @@ impl Toy {
 pub(crate) async fn nowhere() -> UpstreamUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    UpstreamUrl { tls: false, host: "127.0.0.1".to_owned(), port, path: String::new() }
+    UpstreamUrl {
+        tls: false,
+        host: "127.0.0.1".to_owned(),
+        port,
+        path: String::new(),
+    }
 }
 
 pub(crate) fn upstream(urls: Vec<UpstreamUrl>) -> Upstream {
@@ -95,7 +109,11 @@ pub(crate) fn upstream(urls: Vec<UpstreamUrl>) -> Upstream {
         mint: None,
         basic: None,
         header: None,
-        timeouts: UpstreamTimeouts { connect: patient, read: patient, write: patient },
+        timeouts: UpstreamTimeouts {
+            connect: patient,
+            read: patient,
+            write: patient,
+        },
         idle: patient,
     }
 }

@@ -1,0 +1,119 @@
+//! A new pair of tokens for whoever is logged in. It refuses to know how the caller was authenticated.
+
+use std::time::Instant;
+
+use gateward_auth::{Grant, UnixSeconds};
+use gateward_boot::random;
+use gateward_contract::{TokenRequest, Violations};
+use gateward_denylist::{NewFamily, ids};
+use gateward_policy::{Catalogue, Policy};
+
+use super::audit::{self, Event};
+use super::{Desk, EndpointAnswer, EndpointRefusal, Endpoints};
+use crate::config::Attenuation;
+
+/// The most scopes a token may carry. With the longest names that a policy can declare, a token stays below the 8 KiB
+/// that the front door looks at.
+const MAX_SCOPES: usize = 64;
+
+impl Endpoints {
+    /// `POST …/auth/token`.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a body that is refused or a scope that cannot be had, 403 for a scope that the caller does not hold, 503
+    /// when the store is away.
+    pub async fn issue(
+        &self,
+        policy: &Policy,
+        grant: &Grant,
+        content_type: Option<&str>,
+        body: &[u8],
+        now: UnixSeconds,
+    ) -> Result<EndpointAnswer, EndpointRefusal> {
+        let request =
+            TokenRequest::parse(content_type, body).map_err(|error| EndpointRefusal::Invalid(error.to_string()))?;
+        check_names(policy.catalogue(), &request.scopes)?;
+        self.desk.attenuate(policy.catalogue(), grant, &request.scopes)?;
+        let started = Instant::now();
+        let answer = self.desk.issue(grant, request, now).await;
+        self.metrics.issued(answer.is_ok(), started.elapsed());
+        answer
+    }
+}
+
+impl Desk {
+    async fn issue(
+        &self,
+        grant: &Grant,
+        request: TokenRequest,
+        now: UnixSeconds,
+    ) -> Result<EndpointAnswer, EndpointRefusal> {
+        let family = ids::new_family(random::bytes());
+        let scopes = request.scopes.into_iter().map(String::into_boxed_str).collect();
+        let pair = self.pair(&family, scopes, self.lifetime(request.ttl), now);
+        let session = NewFamily {
+            family: family.clone(),
+            user: grant.user().clone(),
+            refresh: pair.refresh.clone(),
+            issued_at: pair.issued_at,
+            access_expires_at: pair.access_expires_at,
+            refresh_expires_at: pair.refresh_expires_at,
+        };
+        // INVARIANT(durable before signed): no token exists before the store has its family. Held by
+        // `nothing_is_issued_while_the_store_is_away`.
+        let epoch = self.denylist.open_family(session).await?;
+        audit::record(&Event::Issued {
+            user: grant.user(),
+            family: &family,
+            token: &pair.access,
+            scopes: &pair.scopes,
+            by: grant.kind(),
+        });
+        Ok(self.sign(grant.user(), &family, epoch, &pair))
+    }
+
+    /// Seconds. Nothing and zero mean the configured lifetime, which is also the cap (WIRE §2.3).
+    fn lifetime(&self, requested: Option<u64>) -> i64 {
+        match requested {
+            None | Some(0) => self.access_ttl,
+            Some(requested) => i64::try_from(requested).map_or(self.access_ttl, |ttl| ttl.min(self.access_ttl)),
+        }
+    }
+
+    /// Nobody hands out what he does not hold (DESIGN §6).
+    fn attenuate(&self, catalogue: &Catalogue, grant: &Grant, scopes: &[String]) -> Result<(), EndpointRefusal> {
+        let mut lacking = scopes
+            .iter()
+            .filter_map(|name| catalogue.scope(name))
+            .filter(|scope| !grant.holds(scope));
+        match (self.attenuation, lacking.next()) {
+            (Attenuation::Off, _) | (_, None) => Ok(()),
+            (Attenuation::Enforce, Some(scope)) => Err(EndpointRefusal::ScopeRequired(scope.clone())),
+            (Attenuation::Report, Some(scope)) => {
+                audit::record(&Event::Exceeded {
+                    user: grant.user(),
+                    scope,
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Every scope exists and may be asked for: `tokens:refresh` may not, it is what makes a refresh token.
+fn check_names(catalogue: &Catalogue, scopes: &[String]) -> Result<(), EndpointRefusal> {
+    let mut violations = Violations::new();
+    if violations.check(scopes.len() <= MAX_SCOPES, "TokenRequest.Scopes", "max") {
+        for (index, name) in scopes.iter().enumerate() {
+            violations.check(
+                catalogue.grantable(name),
+                format!("TokenRequest.Scopes[{index}]"),
+                "oneof",
+            );
+        }
+    }
+    violations
+        .finish()
+        .map_err(|violations| EndpointRefusal::Invalid(violations.to_string()))
+}

@@ -1,0 +1,40 @@
+//! The end of a login session, by the id of any of its tokens. Own ones only: an id of somebody else's is answered in the
+//! same way and changes nothing for its owner.
+
+use std::time::Instant;
+
+use gateward_auth::{Grant, TokenId, UnixSeconds};
+
+use super::audit::{self, Event};
+use super::{EndpointAnswer, EndpointRefusal, Endpoints};
+
+impl Endpoints {
+    /// `DELETE …/auth/token/{jti}`, with the percent-decoded id.
+    ///
+    /// # Errors
+    ///
+    /// 503 when the store is away.
+    pub async fn revoke(&self, grant: &Grant, id: &str, now: UnixSeconds) -> Result<EndpointAnswer, EndpointRefusal> {
+        let started = Instant::now();
+        // What cannot be an id is the id of no token: revoked already, so to speak.
+        let Ok(id) = TokenId::parse(id) else {
+            return Ok(done(None));
+        };
+        let revoked = self.desk.denylist.revoke_token(grant.user(), &id, now).await;
+        self.metrics.revoked(revoked.is_ok(), started.elapsed());
+        audit::record(&Event::Revoked {
+            user: grant.user(),
+            token: &id,
+            outcome: &revoked?,
+        });
+        Ok(done(Some(id)))
+    }
+}
+
+fn done(token: Option<TokenId>) -> EndpointAnswer {
+    EndpointAnswer {
+        status: 204,
+        body: None,
+        token,
+    }
+}
