@@ -8,7 +8,28 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gateward_auth::Secret;
+use gateward_document::Diagnostic;
 use ipnet::IpNet;
+
+mod read;
+mod source;
+mod store;
+mod upstream;
+mod url;
+
+pub use source::{Provided, Source};
+
+/// What the names of the sidecar's variables start with.
+pub const PREFIX: &str = "GATEWARD__";
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What was told.
+    pub config: Config,
+    /// What is worth a line in the log.
+    pub warnings: Vec<Diagnostic>,
+}
 
 /// Everything the sidecar is told at start.
 #[derive(Clone, Debug)]
@@ -43,6 +64,22 @@ pub struct Config {
     pub log: Log,
     /// `threads`: worker threads; `None` is one per processor.
     pub threads: Option<usize>,
+}
+
+impl Config {
+    /// Reads everything; what the source does not say comes from `provided`, or else from the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Every problem there is, warnings among them, in the order of their places; never a secret's value.
+    pub fn load(source: &Source, provided: &Provided) -> Result<Loaded, Vec<Diagnostic>> {
+        let mut reader = source.reader();
+        let config = read::config(&mut reader, provided);
+        // INVARIANT(no-config-with-errors): where something is missing, what was read holds empty stand-ins, and only the
+        // reader knows: without its word nothing leaves. Held by tests::a_missing_secret_is_an_error.
+        let warnings = reader.finish()?;
+        Ok(Loaded { config, warnings })
+    }
 }
 
 /// Where the policy comes from.
@@ -269,3 +306,6 @@ pub enum Decisions {
     /// None.
     Off,
 }
+
+#[cfg(test)]
+mod tests;

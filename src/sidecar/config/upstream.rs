@@ -1,0 +1,176 @@
+//! `upstream.*`: where the gateway is, and how the sidecar says who is calling.
+
+use std::time::Duration;
+
+use gateward_auth::Secret;
+use gateward_boot::config::{Reader, SecretRules};
+
+use super::read::{HOUR, SECOND, issuer, required_secret, whole_seconds};
+use super::{
+    CredentialKind, Mint, Provided, Upstream, UpstreamBasic, UpstreamHeader, UpstreamTimeouts, UpstreamUrl, url,
+};
+
+const URL_ALLOWED: &str = "http://host:port or https://host:port, with a path if the gateway has one";
+
+/// Headers that say something else already.
+const TAKEN_HEADERS: [&str; 12] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+    "x-forwarded-for",
+];
+
+/// Reads `upstream.*`.
+pub(super) fn read(reader: &mut Reader<'_>, provided: &Provided) -> Upstream {
+    let urls = urls(reader, provided);
+    let kinds = [
+        ("mint", CredentialKind::Mint),
+        ("basic", CredentialKind::Basic),
+        ("passthrough", CredentialKind::Passthrough),
+        ("header", CredentialKind::Header),
+    ];
+    let credential = reader
+        .choice("upstream.credential", "mint", &kinds)
+        .unwrap_or(CredentialKind::Mint);
+    Upstream {
+        urls,
+        credential,
+        mint: mint(reader, provided, credential == CredentialKind::Mint),
+        basic: basic(reader, credential == CredentialKind::Basic),
+        header: header(reader, credential == CredentialKind::Header),
+        timeouts: UpstreamTimeouts {
+            connect: reader.duration(
+                "upstream.timeouts.connect",
+                2 * SECOND,
+                Duration::from_millis(10)..=60 * SECOND,
+            ),
+            read: reader.duration("upstream.timeouts.read", 60 * SECOND, Duration::from_millis(10)..=HOUR),
+            write: reader.duration("upstream.timeouts.write", 30 * SECOND, Duration::from_millis(10)..=HOUR),
+        },
+        idle: reader.duration("upstream.idle", 30 * SECOND, Duration::ZERO..=HOUR),
+    }
+}
+
+fn urls(reader: &mut Reader<'_>, provided: &Provided) -> Vec<UpstreamUrl> {
+    let overridden = reader.is_overridden("upstream.url") || reader.is_overridden("upstream.urls");
+    let given = |reader: &Reader<'_>, key: &str| {
+        if overridden {
+            reader.is_overridden(key)
+        } else {
+            reader.is_given(key)
+        }
+    };
+    let (one, many) = (given(reader, "upstream.url"), given(reader, "upstream.urls"));
+    reader.declare("upstream.url", "");
+    reader.declare("upstream.urls", "");
+    let mut urls = Vec::new();
+    if one {
+        urls.extend(reader.parsed_unseen("upstream.url", URL_ALLOWED, url::upstream));
+    }
+    if many {
+        urls = reader
+            .list_unseen("upstream.urls", URL_ALLOWED, url::upstream)
+            .unwrap_or_default();
+        if urls.is_empty() {
+            reader.problem("upstream.urls", "at least one usable url is expected");
+        }
+    }
+    match (one, many, &provided.upstream) {
+        (true, true, _) => reader.problem("upstream.urls", "given twice: see upstream.url"),
+        (false, false, Some(url)) => urls.push(url.clone()),
+        (false, false, None) => reader.required("upstream.url", ""),
+        _ => {}
+    }
+    urls
+}
+
+fn mint(reader: &mut Reader<'_>, provided: &Provided, needed: bool) -> Option<Mint> {
+    let secret = reader.secret("upstream.mint.secret", SecretRules::key(32));
+    let issuer = issuer(reader, "upstream.mint.issuer");
+    let ttl = reader.duration("upstream.mint.ttl", 60 * SECOND, SECOND..=HOUR);
+    whole_seconds(reader, "upstream.mint.ttl", ttl);
+    let secret = secret
+        .map(|sealed| Secret::new(sealed.into_bytes()))
+        .or_else(|| provided.mint_secret.clone());
+    let secret = if needed {
+        required_secret(reader, "upstream.mint.secret", "by upstream.credential mint", secret)
+    } else {
+        secret?
+    };
+    Some(Mint { secret, issuer, ttl })
+}
+
+fn basic(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamBasic> {
+    let login = |text: &str| {
+        let usable = !text.is_empty() && !text.contains(|letter: char| letter == ':' || letter.is_control());
+        usable.then(|| text.to_owned())
+    };
+    let user = reader.parsed("upstream.basic.user", "a user", "a name without a colon", login);
+    let password = reader.secret("upstream.basic.password", SecretRules::PASSED_ON);
+    let why = "by upstream.credential basic";
+    match (user, password) {
+        (Some(user), Some(password)) => {
+            return Some(UpstreamBasic {
+                user,
+                password: Secret::new(password.into_bytes()),
+            });
+        }
+        (Some(_), None) => missing(reader, "upstream.basic.password", "with upstream.basic.user"),
+        (None, Some(_)) => missing(reader, "upstream.basic.user", "with upstream.basic.password"),
+        (None, None) if needed => {
+            missing(reader, "upstream.basic.user", why);
+            missing(reader, "upstream.basic.password", why);
+        }
+        (None, None) => {}
+    }
+    None
+}
+
+fn header(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamHeader> {
+    let allowed = "the name of a header that says nothing else already, such as X-Api-Key";
+    let name = reader.parsed("upstream.header.name", "a header name", allowed, |text| {
+        let name = http::HeaderName::from_bytes(text.as_bytes()).ok()?;
+        let ours = name.as_str().starts_with("x-gateward-") || name.as_str().contains('_');
+        let taken = ours || TAKEN_HEADERS.contains(&name.as_str());
+        (!taken).then(|| name.as_str().to_owned())
+    });
+    let value = reader.secret("upstream.header.value", SecretRules::PASSED_ON);
+    let why = "by upstream.credential header";
+    match (name, value) {
+        (Some(name), Some(value)) => {
+            if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
+                reader.problem(
+                    "upstream.header.value",
+                    "the value has characters that no header may have",
+                );
+            }
+            return Some(UpstreamHeader {
+                name,
+                value: Secret::new(value.into_bytes()),
+            });
+        }
+        (Some(_), None) => missing(reader, "upstream.header.value", "with upstream.header.name"),
+        (None, Some(_)) => missing(reader, "upstream.header.name", "with upstream.header.value"),
+        (None, None) if needed => {
+            missing(reader, "upstream.header.name", why);
+            missing(reader, "upstream.header.value", why);
+        }
+        (None, None) => {}
+    }
+    None
+}
+
+/// Says that a key is required, unless it is given and a problem of its own was told already.
+fn missing(reader: &mut Reader<'_>, key: &str, why: &str) {
+    if !reader.is_given(key) && !reader.is_given(&format!("{key}_file")) {
+        reader.required(key, why);
+    }
+}
