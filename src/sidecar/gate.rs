@@ -18,6 +18,11 @@ const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
 ];
 
+/// Whether the reference's router knows this method.
+pub fn is_known_method(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
 /// What the gate looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
@@ -83,7 +88,7 @@ impl Gate {
         now: UnixSeconds,
         notes: &mut Notes,
     ) -> Result<Pass, Refused> {
-        if !METHODS.contains(&head.method) {
+        if !is_known_method(head.method) {
             return Err(Refusal::Method.into());
         }
         let resolution = policy.resolve(head.method, head.path);

@@ -4,7 +4,7 @@
 //! not ready, no new connections, the requests in flight to their end or to the deadline, the store closed.
 //! Pingora's own `Server` is not used: it sleeps its whole grace period and then drops what is left.
 
-mod start;
+pub(crate) mod start;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gateward_auth::{Hs256Key, Signer, Verifier, VerifierRules};
+use gateward_auth::{Hs256Key, Signer, Verifier};
 use gateward_boot::clock::Clock;
 use gateward_boot::metrics::Metrics;
 use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
@@ -187,11 +187,7 @@ fn authenticator(
             LoginSource::File(Arc::new(UserFile::new(users, &config.users)))
         }
     };
-    let rules = VerifierRules {
-        issuer: config.tokens.issuer.clone(),
-        leeway_secs: seconds(config.tokens.leeway),
-        max_lifetime_secs: seconds(config.tokens.max_lifetime),
-    };
+    let rules = crate::explain::verifier_rules(config);
     let logins = LoginSettings {
         source,
         cache_ttl: config.users.cache_ttl,
@@ -310,7 +306,7 @@ fn listen(what: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr
 }
 
 /// Pingora panics on files that do not fit; so they are tried first.
-fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
+pub(crate) fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
     let file = |path: &Path, error: rustls::pki_types::pem::Error| wrong("tls", format!("{}: {error}", path.display()));
     let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| file(&tls.cert, error))?;
@@ -334,8 +330,4 @@ fn wrong(what: &'static str, why: impl std::fmt::Display) -> StartError {
 
 fn internal(why: impl std::fmt::Display) -> StartError {
     StartError::Internal(why.to_string())
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
