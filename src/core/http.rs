@@ -1,5 +1,5 @@
-//! Which way does a request take? Size → envelope (id, links) → canonical path → route → caller →
-//! handler. The order is [`router`]; each step is a file below. It knows no resource.
+//! Which way does a request take? Size → envelope (id, links) → shield → canonical path →
+//! route → caller → handler. The order is [`router`]; each step is a file below. It knows no resource.
 
 mod address;
 mod authorization;
@@ -10,6 +10,7 @@ mod error;
 mod path;
 mod reply;
 mod routes;
+mod shield;
 mod unknown;
 
 pub(crate) use address::ClientAddress;

@@ -1,6 +1,6 @@
 //! What do all answers have in common? A request id and links (WIRE §1.6). It looks into no body.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -8,11 +8,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-
-use futures_util::FutureExt;
 use gateward_contract::headers;
 
-use super::{ApiError, body, path::Area};
+use super::{body, path::Area};
 use crate::App;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static(headers::X_REQUEST_ID);
@@ -25,12 +23,7 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
         .filter(|id| !id.is_empty())
         .cloned();
     let area = Area::of(request.uri().path());
-    // A bug in one request must not end the connection without an answer.
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| {
-        tracing::error!("a request panicked");
-        ApiError::internal().into_response()
-    });
+    let mut response = next.run(request).await;
     let given = response.headers_mut();
     // The router names the methods of a path that has others; the reference does not.
     given.remove(header::ALLOW);

@@ -12,6 +12,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What is encoded in a parameter: everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parts of the tree where authentication comes before routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ impl Patterns {
                 canonical.push('/');
                 match piece {
                     Piece::Literal(literal) => canonical.push_str(literal),
-                    Piece::Parameter => encode(segment, &mut canonical),
+                    Piece::Parameter => canonical.extend(utf8_percent_encode(segment, RESERVED)),
                 }
             }
             canonical
@@ -103,46 +107,12 @@ fn matches(pieces: &[Piece], segments: &[String]) -> bool {
         })
 }
 
-/// The segments of a path, decoded once and as a whole: an encoded slash separates, too.
+/// The segments of a path, decoded once and as a whole: an encoded slash separates, too. What is no escape stays.
 fn decode(path: &str) -> Vec<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        if let (b'%', Some((digits, after))) = (byte, tail.split_at_checked(2))
-            && let Some(decoded) = hex(digits)
-        {
-            bytes.push(decoded);
-            rest = after;
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    let decoded = String::from_utf8_lossy(&bytes);
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
     let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
     let decoded = decoded.strip_suffix('/').unwrap_or(decoded);
     decoded.split('/').map(str::to_owned).collect()
-}
-
-fn hex(digits: &[u8]) -> Option<u8> {
-    // `from_str_radix` takes a sign, too.
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-fn encode(segment: &str, path: &mut String) {
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            for nibble in [byte >> 4, byte & 0xf] {
-                path.extend(char::from_digit(nibble.into(), 16).map(|digit| digit.to_ascii_uppercase()));
-            }
-        }
-    }
 }
 
 /// Rewrites the path of a request that a route is meant by; others keep theirs.

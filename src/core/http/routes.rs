@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{envelope, path, unknown};
+use super::{envelope, path, shield, unknown};
 use crate::{App, devices, events, health, messages, metrics, otp, settings, users};
 
 /// Some routes, and their paths as written.
@@ -67,6 +67,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .fallback_service(inner)
         .layer(middleware::from_fn_with_state(Arc::new(patterns), path::canonicalise))
+        .layer(middleware::from_fn(shield::shield))
         .layer(middleware::from_fn_with_state(app, envelope::wrap))
         .layer(middleware::from_fn(envelope::refuse_large_bodies))
 }

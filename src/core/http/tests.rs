@@ -8,6 +8,7 @@ use axum::{
     body::Body,
     http::{Method, header},
 };
+use futures_util::FutureExt;
 use gateward_auth::{AccessClaims, FamilyId, MintedClaims, TokenId, UnixSeconds};
 use serde_json::json;
 
@@ -388,4 +389,22 @@ async fn times_have_three_digits_or_none() {
         .ask("GET", "/api/3rdparty/v1/devices", &bench.minted(&phone.login))
         .await;
     assert_eq!(devices.json()[0]["createdAt"], "2026-01-01T00:00:01.120Z");
+}
+
+#[tokio::test]
+async fn a_change_is_finished_when_its_client_is_gone() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let body = json!({"currentPassword": phone.password, "newPassword": "a-new-password-1"}).to_string();
+    let token = bearer(&phone.token);
+    let change = bench.tell("PATCH", "/api/mobile/v1/user/password", &token, &body);
+    assert!(change.now_or_never().is_none(), "begun, and given up by its client");
+
+    let path = "/api/3rdparty/v1/settings";
+    let new = basic(&phone.login, "a-new-password-1");
+    let deadline = Duration::from_secs(20);
+    let changed = async { while bench.ask("GET", path, &new).await.status != 200 {} };
+    tokio::time::timeout(deadline, changed).await.unwrap();
+    let old = basic(&phone.login, &phone.password);
+    assert_eq!(bench.ask("GET", path, &old).await.status, 401, "remembered no longer");
 }
