@@ -162,7 +162,7 @@ impl Router {
         let Some(segment) = request.segment(depth) else {
             let end = node.ends.get(method as usize).copied().flatten();
             return end
-                .filter(|_| !request.more_than(depth) && !request.trailing_slash)
+                .filter(|_| !request.more && !request.trailing_slash)
                 .and_then(|end| self.ends.get(end));
         };
         let literal = node
@@ -314,10 +314,6 @@ impl<'t> Request<'t> {
     fn from(&self, place: usize) -> &'t str {
         let start = self.starts.get(place).copied().unwrap_or_default() as usize;
         self.text.get(start..).unwrap_or_default()
-    }
-
-    fn more_than(&self, _depth: usize) -> bool {
-        self.more
     }
 }
 

@@ -196,7 +196,7 @@ fn keys_of_a_route_that_contradict_each_other_are_refused() {
         ),
         (
             "match: [ GET /a ], with: none, credential: mint",
-            "routes[x].credential: nobody is known to mint a token for",
+            "routes[x].credential: nobody is asked for a credential, so none of ours is sent (allowed: passthrough)",
         ),
         (
             "match: [ POST /a ], action: token_issue",

@@ -50,12 +50,16 @@ fn check_asking(draft: &RouteDraft, fields: &Fields<'_>, report: &mut Report<'_>
             "there is no scope to be exact about",
         );
     }
-    if draft.accepts.is_none() && draft.credential == Some(UpstreamCredential::Mint) && draft.action == Action::Forward
-    {
-        report.error(
+    let ours = draft
+        .credential
+        .is_some_and(|credential| credential != UpstreamCredential::Passthrough);
+    if draft.accepts.is_none() && ours && draft.action == Action::Forward {
+        let message = "nobody is asked for a credential, so none of ours is sent";
+        report.refuse(
             fields.at("credential"),
             &fields.key("credential"),
-            "nobody is known to mint a token for",
+            message,
+            "passthrough",
         );
     }
 }
