@@ -9,8 +9,17 @@ use gateward_boot::{clock::Clock, metrics::Metrics as Registry, random};
 use gateward_contract::headers;
 
 use crate::{
-    Timestamp, config::Config, db::Database, devices::Devices, events::Bus, health::Pings, messages::Messages,
-    metrics::Metrics, otp::Codes, server::StartError, users::Users,
+    Timestamp,
+    config::Config,
+    db::Database,
+    devices::Devices,
+    events::{Bus, EventMetrics},
+    health::Pings,
+    messages::Messages,
+    metrics::Metrics,
+    otp::Codes,
+    server::StartError,
+    users::Users,
 };
 
 /// Clocks of two machines may differ by so much: the sidecar need not run on ours.
@@ -19,7 +28,7 @@ const MINTED_LEEWAY_SECS: i64 = 5;
 const MINTED_MAX_LIFETIME_SECS: i64 = 3600;
 
 /// Everything that outlives a request.
-pub struct App {
+pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) verifier: Verifier,
@@ -52,6 +61,7 @@ impl App {
         };
         let database = Database::open(&config.database.url).await?;
         let registry = Registry::new();
+        let event_metrics = EventMetrics::new(&registry)?;
         let metrics = Metrics::new(registry)?;
         let links = Links {
             user_api: HeaderValue::from_static(headers::LINK_USER_API),
@@ -65,7 +75,7 @@ impl App {
         Ok(Self {
             links,
             verifier: Verifier::new(key, rules),
-            events: Bus::default(),
+            events: Bus::new(event_metrics),
             users: Users::new(database.clone(), random::bytes()),
             devices: Devices::new(database.clone()),
             messages: Messages::new(database.clone()),

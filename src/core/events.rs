@@ -7,8 +7,11 @@
 mod bus;
 mod event;
 mod frame;
+mod metrics;
 mod routes;
 
-pub use bus::{Audience, Bus, Published, Subscription};
-pub use event::{Event, Kind};
+use bus::Published;
+pub(crate) use bus::{Audience, Bus};
+pub(crate) use event::{Event, Kind};
+pub(crate) use metrics::EventMetrics;
 pub(crate) use routes::routes;

@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     durations: HistogramVec,
     in_progress: IntGaugeVec,
     pub(crate) online: OnlineMetrics,
+    /// Messages by the state they came into.
+    pub(crate) messages: IntCounterVec,
 }
 
 /// How writing down which devices were seen goes.
@@ -56,6 +58,11 @@ impl Metrics {
                 batch_size: registry.gauge("sms_online_batch_size", "Devices written down as seen, the last time.")?,
                 errors: registry.counter("sms_online_persistence_errors_total", "How often that failed.")?,
             },
+            messages: registry.counters(
+                "sms_messages_total",
+                "Messages by the state they came into.",
+                &["state"],
+            )?,
             registry,
         })
     }

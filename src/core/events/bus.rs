@@ -5,29 +5,32 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::body::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::{Event, frame};
+use super::{Event, EventMetrics, Kind, frame};
 
 /// How many events may wait for one connection; those that come on top are dropped for it (WIRE §4.10).
 const BUFFER: usize = 8;
 
 /// Whom an event is for.
 #[derive(Clone, Copy, Debug)]
-pub enum Audience<'a> {
+pub(crate) enum Audience<'a> {
     /// One device, by its id.
     Device(&'a str),
     /// Every device of a user, by the user's id as it is stored.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no route announces to all devices yet"))]
     User(&'a str),
 }
 
 /// The open event streams of this process. A cheap handle: clones are the same bus.
-#[derive(Clone, Debug, Default)]
-pub struct Bus {
+#[derive(Clone, Debug)]
+pub(crate) struct Bus {
     streams: Arc<Mutex<Streams>>,
+    metrics: EventMetrics,
 }
 
 #[derive(Debug, Default)]
@@ -41,26 +44,37 @@ struct Streams {
 struct Stream {
     id: u64,
     user: String,
-    events: Sender<Bytes>,
+    events: Sender<Waiting>,
+}
+
+/// An event in the buffer of a stream.
+#[derive(Clone, Debug)]
+struct Waiting {
+    kind: Kind,
+    frame: Bytes,
+    since: Instant,
 }
 
 /// What became of a published event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Published {
+pub(crate) struct Published {
     /// Streams that will carry it.
-    pub streams: usize,
+    pub(crate) streams: usize,
     /// Streams whose buffer was full: their phones miss it.
-    pub dropped: usize,
+    pub(crate) dropped: usize,
 }
 
 impl Bus {
     /// Nobody listens yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(metrics: EventMetrics) -> Self {
+        Self {
+            streams: Arc::default(),
+            metrics,
+        }
     }
 
     /// Opens a stream of the events for this device. It ends when the subscription is dropped or the bus closes.
-    pub fn subscribe(&self, user: &str, device: &str) -> Subscription {
+    pub(crate) fn subscribe(&self, user: &str, device: &str) -> Subscription {
         let (sender, receiver) = channel(BUFFER);
         let mut streams = self.lock();
         streams.last_id += 1;
@@ -74,6 +88,7 @@ impl Bus {
             streams.by_device.entry(device.to_owned()).or_default().push(stream);
         }
         drop(streams);
+        self.metrics.opened();
         Subscription {
             bus: self.clone(),
             device: device.to_owned(),
@@ -83,24 +98,29 @@ impl Bus {
     }
 
     /// Hands the event to every stream of the audience. Returns at once; nobody is waited for.
-    pub fn publish(&self, audience: Audience<'_>, event: &Event) -> Published {
-        let frame = frame::render(event);
+    pub(crate) fn publish(&self, audience: Audience<'_>, event: &Event) -> Published {
+        let waiting = Waiting {
+            kind: event.kind,
+            frame: frame::render(event),
+            since: Instant::now(),
+        };
         let streams = self.lock();
         let mut published = Published::default();
         match audience {
             Audience::Device(device) => {
                 for stream in streams.by_device.get(device).into_iter().flatten() {
-                    stream.offer(&frame, &mut published);
+                    stream.offer(&waiting, &mut published);
                 }
             }
             Audience::User(user) => {
                 let everybody = streams.by_device.values().flatten();
                 for stream in everybody.filter(|stream| stream.user == user) {
-                    stream.offer(&frame, &mut published);
+                    stream.offer(&waiting, &mut published);
                 }
             }
         }
         drop(streams);
+        self.metrics.published(event.kind, published);
         tracing::debug!(
             event = event.kind.name(),
             streams = published.streams,
@@ -111,15 +131,10 @@ impl Bus {
     }
 
     /// Ends every stream, and every later one at once. Events already in a buffer still go out.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut streams = self.lock();
         streams.closed = true;
         streams.by_device.clear();
-    }
-
-    /// How many streams are open.
-    pub fn open_streams(&self) -> usize {
-        self.lock().by_device.values().map(Vec::len).sum()
     }
 
     fn unsubscribe(&self, device: &str, id: u64) {
@@ -139,8 +154,8 @@ impl Bus {
 }
 
 impl Stream {
-    fn offer(&self, frame: &Bytes, published: &mut Published) {
-        match self.events.try_send(frame.clone()) {
+    fn offer(&self, event: &Waiting, published: &mut Published) {
+        match self.events.try_send(event.clone()) {
             Ok(()) => published.streams += 1,
             Err(TrySendError::Full(_)) => published.dropped += 1,
             // The receiver is about to unsubscribe.
@@ -150,30 +165,51 @@ impl Stream {
 }
 
 /// The receiving end of one stream.
-pub struct Subscription {
+pub(crate) struct Subscription {
     bus: Bus,
     device: String,
     id: u64,
-    events: Receiver<Bytes>,
+    events: Receiver<Waiting>,
 }
 
 impl Subscription {
     /// The next event as the bytes to send; `None` once the bus is closed. Cancel safe.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        self.events.recv().await
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        let Waiting { kind, frame, since } = self.events.recv().await?;
+        self.bus.metrics.carried(kind, since.elapsed());
+        Some(frame)
+    }
+
+    /// Nothing happened for a while, and the other side was told so.
+    pub(super) fn kept_alive(&self) {
+        self.bus.metrics.kept_alive();
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.bus.unsubscribe(&self.device, self.id);
+        self.bus.metrics.closed();
     }
 }
 
 #[cfg(test)]
-mod tests {
+#[expect(clippy::unwrap_used, reason = "tests")]
+pub(super) mod tests {
+    use gateward_boot::metrics::Metrics as Registry;
+
     use super::{Audience, BUFFER, Bus, Published};
-    use crate::events::{Event, Kind};
+    use crate::events::{Event, EventMetrics, Kind};
+
+    /// A bus that nobody reads the metrics of.
+    pub(in crate::events) fn quiet_bus() -> Bus {
+        Bus::new(EventMetrics::new(&Registry::new()).unwrap())
+    }
+
+    /// How many streams a bus has.
+    pub(in crate::events) fn open_streams(bus: &Bus) -> usize {
+        bus.lock().by_device.values().map(Vec::len).sum()
+    }
 
     fn event() -> Event {
         Event::plain(Kind::MessageEnqueued)
@@ -181,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_stream_of_the_device_gets_the_event_and_no_other() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut first = bus.subscribe("ALICE", "phone");
         let mut second = bus.subscribe("ALICE", "phone");
         let mut other = bus.subscribe("ALICE", "tablet");
@@ -194,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_for_a_user_reaches_all_his_devices_only() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let _phone = bus.subscribe("ALICE", "phone");
         let _tablet = bus.subscribe("ALICE", "tablet");
         let mut stranger = bus.subscribe("BOB", "other");
@@ -204,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_buffer_drops_the_event_for_that_stream_alone() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut slow = bus.subscribe("ALICE", "phone");
         for _ in 0..BUFFER {
             bus.publish(Audience::Device("phone"), &event());
@@ -221,24 +257,53 @@ mod tests {
 
     #[tokio::test]
     async fn closing_ends_open_streams_after_what_they_hold_and_later_ones_at_once() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut stream = bus.subscribe("ALICE", "phone");
         bus.publish(Audience::Device("phone"), &event());
         bus.close();
         assert!(stream.next().await.is_some());
         assert!(stream.next().await.is_none());
         assert!(bus.subscribe("ALICE", "phone").next().await.is_none());
-        assert_eq!(bus.open_streams(), 0);
+        assert_eq!(open_streams(&bus), 0);
     }
 
     #[test]
     fn a_dropped_subscription_is_forgotten() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let stream = bus.subscribe("ALICE", "phone");
         let second = bus.subscribe("ALICE", "phone");
         drop(stream);
-        assert_eq!(bus.open_streams(), 1);
+        assert_eq!(open_streams(&bus), 1);
         drop(second);
         assert!(bus.lock().by_device.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_happens_is_counted_under_the_reference_s_names() {
+        let registry = Registry::new();
+        let bus = Bus::new(EventMetrics::new(&registry).unwrap());
+        bus.publish(Audience::Device("phone"), &event());
+        let mut stream = bus.subscribe("ALICE", "phone");
+        for _ in 0..=BUFFER {
+            bus.publish(Audience::Device("phone"), &event());
+        }
+        stream.next().await;
+        stream.kept_alive();
+        let text = registry.text().unwrap();
+        for line in [
+            "sms_events_enqueued_total{event=\"MessageEnqueued\"} 10",
+            "sms_events_sent_total{delivery_type=\"sse\",event=\"MessageEnqueued\"} 8",
+            "sms_events_failed_total{delivery_type=\"sse\",event=\"MessageEnqueued\",reason=\"provider_failed\"} 2",
+            "sms_sse_active_connections 1",
+            "sms_sse_events_sent_total{event_type=\"MessageEnqueued\"} 1",
+            "sms_sse_connection_errors_total{error_type=\"no_connection\"} 1",
+            "sms_sse_connection_errors_total{error_type=\"buffer_full\"} 1",
+            "sms_sse_event_delivery_latency_seconds_count 1",
+            "sms_sse_keepalives_sent_total 1",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+        }
+        drop(stream);
+        assert!(registry.text().unwrap().contains("\nsms_sse_active_connections 0\n"));
     }
 }

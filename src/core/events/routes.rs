@@ -45,7 +45,10 @@ fn frames(subscription: Subscription, keep_alive: Duration) -> impl Stream<Item 
         let frame = tokio::select! {
             biased;
             event = subscription.next() => event?,
-            () = tick(ticks.as_mut()) => KEEP_ALIVE,
+            () = tick(ticks.as_mut()) => {
+                subscription.kept_alive();
+                KEEP_ALIVE
+            }
         };
         Some((Ok(frame), (subscription, ticks)))
     })
@@ -72,8 +75,9 @@ mod tests {
     use tower::ServiceExt;
 
     use super::frames;
+    use crate::events::bus::tests::{open_streams, quiet_bus};
     use crate::events::frame::KEEP_ALIVE;
-    use crate::events::{Audience, Bus, Event, Kind};
+    use crate::events::{Audience, Event, Kind};
     use crate::testing::{Bench, bearer, request};
 
     const PERIOD: Duration = Duration::from_secs(15);
@@ -121,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_says_every_so_often_that_it_lives() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
         let start = tokio::time::Instant::now();
         for times in 1..=3 {
@@ -132,7 +136,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_period_there_are_events_only() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), Duration::ZERO));
         let quiet = tokio::time::timeout(Duration::from_secs(86_400), frames.next());
         assert!(quiet.await.is_err());
@@ -143,7 +147,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_come_at_once_and_the_end_of_the_bus_is_the_end() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
         bus.publish(Audience::Device("phone"), &Event::message_cancelled("e1".to_owned()));
         let expected = Bytes::from_static(b"event: MessageCancelled\ndata: {\"messageId\":\"e1\"}\n\n");
@@ -154,10 +158,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_nobody_reads_any_more_is_unsubscribed() {
-        let bus = Bus::new();
+        let bus = quiet_bus();
         let frames = frames(bus.subscribe("ALICE", "phone"), PERIOD);
-        assert_eq!(bus.open_streams(), 1);
+        assert_eq!(open_streams(&bus), 1);
         drop(frames);
-        assert_eq!(bus.open_streams(), 0);
+        assert_eq!(open_streams(&bus), 0);
     }
 }

@@ -64,6 +64,7 @@ async fn send(
             return Err(ApiError::new(StatusCode::CONFLICT, text));
         }
     }
+    count(&app, MessageState::Pending);
     let audience = Audience::Device(device.as_str());
     app.events.publish(audience, &Event::plain(Kind::MessageEnqueued));
 
@@ -197,11 +198,16 @@ async fn report(
     let given = reports.len();
     let reports: Vec<_> = reports.into_iter().filter_map(Report::read).collect();
     let applied = app.messages.apply(&device.id, &reports, app.now()).await?;
+    applied.iter().for_each(|state| count(&app, *state));
     if applied.len() < given {
         let ignored = given - applied.len();
         tracing::info!(device = %device.id, ignored, "reports ignored");
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn count(app: &App, state: MessageState) {
+    app.metrics.messages.with_label_values(&[state.name()]).inc();
 }
 
 fn refused(reason: impl std::error::Error) -> ApiError {
