@@ -6,6 +6,7 @@
 
 mod golang;
 mod known;
+mod lists;
 mod lookup;
 mod secret;
 mod values;
@@ -15,6 +16,7 @@ use std::path::Path;
 use gateward_document::{self as document, Diagnostic, Node, Position, Value};
 
 use crate::environment::Environment;
+use crate::failure::reason;
 pub use known::Key;
 use known::Known;
 pub use secret::SecretRules;
@@ -39,7 +41,11 @@ impl File {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self { name, text }),
-            Err(error) => Err(Diagnostic::error(name, "", format!("cannot be read: {}", error.kind()))),
+            Err(error) => Err(Diagnostic::error(
+                name,
+                "",
+                format!("cannot be read: {}", reason(&error)),
+            )),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod environment;
 pub mod exit;
+pub mod failure;
 pub mod logs;
 pub mod metrics;
 pub mod random;

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::failure::reason;
 use crate::random;
 
 /// Longest accepted secret, in bytes.
@@ -16,8 +17,8 @@ const LONGEST: u64 = 64 * 1024;
 /// Secrets mounted here are protected by the container they are mounted into, whatever their mode says.
 const MOUNTED: &str = "/run/secrets";
 
-/// How placeholders of documentation start.
-const PLACEHOLDERS: [&str; 13] = [
+/// How the placeholders of our own documentation, and those that people copy from elsewhere, start.
+const PLACEHOLDERS: [&str; 10] = [
     "changeme",
     "change-me",
     "change_me",
@@ -28,13 +29,10 @@ const PLACEHOLDERS: [&str; 13] = [
     "replace me",
     "your-",
     "your_",
-    "example",
-    "placeholder",
-    "insecure",
 ];
 
-/// A secret on its way to whoever needs it. `Debug` does not show it; nothing else could.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret on its way to whoever needs it. `Debug` does not show it, nothing else could, and there is no `==`.
+#[derive(Clone)]
 pub struct Sealed(Vec<u8>);
 
 impl Sealed {
@@ -82,16 +80,6 @@ pub enum SecretError {
     /// The file could not be made.
     #[error("cannot write {}: {}", .0.display(), reason(.1))]
     Unwritable(PathBuf, #[source] io::Error),
-}
-
-/// What the system said, without the number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Reads a secret. One newline at the end (`\n` or `\r\n`) is not part of it.

@@ -33,11 +33,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A problem because of which the document is not used.
     #[must_use]
-    pub fn error(
-        source: impl Into<String>,
-        key: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn error(source: impl Into<String>, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             source: source.into(),
@@ -50,11 +46,7 @@ impl Diagnostic {
 
     /// A problem in spite of which the document is used.
     #[must_use]
-    pub fn warning(
-        source: impl Into<String>,
-        key: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn warning(source: impl Into<String>, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::error(source, key, message)
@@ -117,10 +109,7 @@ mod tests {
             "tokens.access_ttl",
             "not a duration: \"15 minutes\"",
         )
-        .at(Position {
-            line: 12,
-            column: 3,
-        })
+        .at(Position { line: 12, column: 3 })
         .allowed("a number and s, m or h, such as 15m");
         assert_eq!(
             problem.to_string(),

@@ -27,11 +27,7 @@ fn distance(left: &str, right: &str) -> usize {
         let mut next = vec![above + 1];
         for ((diagonal, up), other) in row.iter().zip(row.iter().skip(1)).zip(&right) {
             let beside = next.last().copied().unwrap_or(usize::MAX - 1);
-            next.push(
-                (diagonal + usize::from(letter != *other))
-                    .min(up + 1)
-                    .min(beside + 1),
-            );
+            next.push((diagonal + usize::from(letter != *other)).min(up + 1).min(beside + 1));
         }
         row = next;
     }

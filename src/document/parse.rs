@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde_yaml::granit_parser::{
-    Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag,
-};
+use serde_yaml::granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use crate::{Diagnostic, Entry, Node, Position, Value, scalar};
 
@@ -65,10 +63,7 @@ impl<'f> Builder<'f> {
             }
             if !matches!(
                 event,
-                Event::StreamStart
-                    | Event::StreamEnd
-                    | Event::DocumentStart(..)
-                    | Event::DocumentEnd
+                Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd
             ) {
                 document = Some(self.node(&mut events, (event, span), 0)?);
             }
@@ -83,12 +78,7 @@ impl<'f> Builder<'f> {
         clippy::wildcard_enum_match_arm,
         reason = "the parser's enum is open, and only these are values"
     )]
-    fn node<'t>(
-        &mut self,
-        events: &mut Events<'t>,
-        start: Spanned<'t>,
-        depth: usize,
-    ) -> Result<Node, Diagnostic> {
+    fn node<'t>(&mut self, events: &mut Events<'t>, start: Spanned<'t>, depth: usize) -> Result<Node, Diagnostic> {
         let (event, span) = start;
         let position = place(span.start);
         // INVARIANT(bounded-documents): nesting, size and alias copies are all bounded, so no document can exhaust the
@@ -99,9 +89,7 @@ impl<'f> Builder<'f> {
         self.count(position, 1)?;
         let before = self.nodes;
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                (self.scalar(&text, style, tag.as_deref(), position)?, anchor)
-            }
+            Event::Scalar(text, style, anchor, tag) => (self.scalar(&text, style, tag.as_deref(), position)?, anchor),
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), position)?;
                 (Value::List(self.list(events, depth)?), anchor)
@@ -143,11 +131,7 @@ impl<'f> Builder<'f> {
             let key_position = place(span.start);
             let key = self.key(event, key_position)?;
             if let Some(line) = lines.insert(key.clone(), key_position.line) {
-                return Err(self.problem_of(
-                    &key,
-                    key_position,
-                    format!("written twice, first in line {line}"),
-                ));
+                return Err(self.problem_of(&key, key_position, format!("written twice, first in line {line}")));
             }
             let start = self.must(events)?;
             let mut value = self.node(events, start, depth + 1)?;
@@ -178,13 +162,7 @@ impl<'f> Builder<'f> {
         }
     }
 
-    fn scalar(
-        &self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        at: Position,
-    ) -> Result<Value, Diagnostic> {
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Result<Value, Diagnostic> {
         let string = match tag {
             Some(tag) if is_string_tag(tag) => true,
             other => {
@@ -240,10 +218,7 @@ impl<'f> Builder<'f> {
     }
 
     fn next<'t>(&self, events: &mut Events<'t>) -> Result<Option<Spanned<'t>>, Diagnostic> {
-        events
-            .next_event()
-            .transpose()
-            .map_err(|error| self.syntax(&error))
+        events.next_event().transpose().map_err(|error| self.syntax(&error))
     }
 
     fn must<'t>(&self, events: &mut Events<'t>) -> Result<Spanned<'t>, Diagnostic> {
@@ -254,10 +229,7 @@ impl<'f> Builder<'f> {
     }
 
     fn syntax(&self, error: &ScanError) -> Diagnostic {
-        self.problem(
-            place(*error.marker()),
-            format!("not valid yaml: {}", error.kind()),
-        )
+        self.problem(place(*error.marker()), format!("not valid yaml: {}", error.kind()))
     }
 
     fn problem(&self, position: Position, message: impl Into<String>) -> Diagnostic {

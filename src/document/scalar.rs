@@ -36,18 +36,13 @@ fn is_number(text: &str) -> bool {
         return true;
     }
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
-        ),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
         None => (unsigned, None),
     };
     let digit = |byte: u8| byte.is_ascii_digit();
     let mantissa_ok = match mantissa.split_once('.') {
         Some(("", fraction)) => all(fraction, digit),
-        Some((whole, fraction)) => {
-            all(whole, digit) && (fraction.is_empty() || all(fraction, digit))
-        }
+        Some((whole, fraction)) => all(whole, digit) && (fraction.is_empty() || all(fraction, digit)),
         None => all(mantissa, digit),
     };
     mantissa_ok && exponent.is_none_or(|exponent| all(exponent, digit))
@@ -121,16 +116,7 @@ mod tests {
     fn plain_decimals_have_no_sign_and_no_leading_zero() {
         assert_eq!(plain_decimal("0"), Some(0));
         assert_eq!(plain_decimal("18446744073709551615"), Some(u64::MAX));
-        for text in [
-            "",
-            "08",
-            "00",
-            "+5",
-            "-5",
-            "0x10",
-            "1e3",
-            "18446744073709551616",
-        ] {
+        for text in ["", "08", "00", "+5", "-5", "0x10", "1e3", "18446744073709551616"] {
             assert_eq!(plain_decimal(text), None, "{text}");
         }
     }

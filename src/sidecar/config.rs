@@ -3,7 +3,7 @@
 //! Plain data: every default applied, every secret loaded, every rule between two keys checked. Nothing else in this
 //! crate reads a configuration file or the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -152,6 +152,24 @@ pub struct UpstreamUrl {
     pub port: u16,
     /// Path that goes in front of every forwarded path: empty, or `/…` without a slash at the end.
     pub path: String,
+}
+
+impl UpstreamUrl {
+    /// A gateway that listens on this address of the same host.
+    #[must_use]
+    pub fn listening_on(address: SocketAddr) -> Self {
+        let host = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
+            ip => ip.to_string(),
+        };
+        Self {
+            tls: false,
+            host,
+            port: address.port(),
+            path: String::new(),
+        }
+    }
 }
 
 /// How the sidecar says who is calling.

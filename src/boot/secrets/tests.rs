@@ -82,7 +82,7 @@ fn a_made_secret_is_private_and_stays_the_same() {
     let path = folder.path().join("data/secrets/tokens");
     let first = read_or_create(&path).unwrap();
     assert_eq!(first.as_bytes().len(), 64);
-    assert_eq!(read_or_create(&path).unwrap(), first);
+    assert_eq!(read_or_create(&path).unwrap().as_bytes(), first.as_bytes());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     assert_eq!(
@@ -108,7 +108,8 @@ fn processes_that_start_at_once_agree_on_one_secret() {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| read_or_create(&path).unwrap())).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
-    assert!(secrets.iter().all(|secret| Some(secret) == secrets.first()));
+    let first = secrets.first().unwrap();
+    assert!(secrets.iter().all(|secret| secret.as_bytes() == first.as_bytes()));
 }
 
 #[test]

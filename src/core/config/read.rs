@@ -52,13 +52,7 @@ fn gateway(reader: &mut Reader<'_>, provided: &Provided) -> Gateway {
     let given = reader.is_given("gateway.mode");
     let mode = reader.choice("gateway.mode", "public", &modes).unwrap_or(Mode::Public);
     let mode = if given { mode } else { provided.mode.unwrap_or(mode) };
-    let token = reader.secret(
-        "gateway.private_token",
-        SecretRules {
-            shortest: 1,
-            refuse_examples: true,
-        },
-    );
+    let token = reader.secret("gateway.private_token", SecretRules::PASSED_ON);
     let private_token = token
         .map(|sealed| Secret::new(sealed.into_bytes()))
         .or_else(|| provided.private_token.clone());
@@ -152,10 +146,9 @@ fn backend(reader: &mut Reader<'_>, key: &str) -> Backend {
 }
 
 fn jwt(reader: &mut Reader<'_>, provided: &Provided) -> Jwt {
-    let given = reader.is_given("jwt.secret") || reader.is_given("jwt.secret_file");
     let before = reader.problem_count();
     let secret = reader.secret("jwt.secret", SecretRules::key(32));
-    let refused = given && reader.problem_count() > before;
+    let refused = reader.problem_count() > before;
     let secret = secret
         .map(|sealed| Secret::new(sealed.into_bytes()))
         .or_else(|| provided.jwt_secret.clone());

@@ -1,9 +1,4 @@
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
 
@@ -24,25 +19,16 @@ fn at(line: u32, column: u32) -> Position {
 
 #[test]
 fn keys_and_values_know_their_places() {
-    let root = read(
-        "# head\nlisten: 127.0.0.1:3000\ntokens:\n  ttl: \"15m\"\n  list: [ a,\n    b ]\n  deep:\n    - x: 1\n",
-    );
+    let root =
+        read("# head\nlisten: 127.0.0.1:3000\ntokens:\n  ttl: \"15m\"\n  list: [ a,\n    b ]\n  deep:\n    - x: 1\n");
     assert_eq!(root.position, at(2, 1));
     let tokens = root.entry("tokens").unwrap();
-    assert_eq!(
-        (tokens.key_position, tokens.value.position),
-        (at(3, 1), at(4, 3))
-    );
+    assert_eq!((tokens.key_position, tokens.value.position), (at(3, 1), at(4, 3)));
     let ttl = tokens.value.entry("ttl").unwrap();
     assert_eq!((ttl.key_position, ttl.value.position), (at(4, 3), at(4, 8)));
     let list = &tokens.value.entry("list").unwrap().value;
     assert_eq!(list.position, at(5, 9));
-    let places: Vec<Position> = list
-        .as_list()
-        .unwrap()
-        .iter()
-        .map(|item| item.position)
-        .collect();
+    let places: Vec<Position> = list.as_list().unwrap().iter().map(|item| item.position).collect();
     assert_eq!(places, [at(5, 11), at(6, 5)]);
     let deep = &tokens.value.entry("deep").unwrap().value;
     assert_eq!(deep.position, at(8, 5));
@@ -51,14 +37,7 @@ fn keys_and_values_know_their_places() {
 
 #[test]
 fn columns_count_characters_not_bytes() {
-    assert_eq!(
-        read("ключ: значение\n")
-            .entry("ключ")
-            .unwrap()
-            .value
-            .position,
-        at(1, 7)
-    );
+    assert_eq!(read("ключ: значение\n").entry("ключ").unwrap().value.position, at(1, 7));
 }
 
 #[test]
@@ -76,9 +55,7 @@ fn a_missing_value_is_placed_at_its_key() {
 
 #[test]
 fn plain_scalars_are_resolved_and_quoted_ones_are_strings() {
-    let root = read(
-        "a: 08\nb: '08'\nc: on\nd: true\ne: \"true\"\nf: 1.10\ng: |\n  12\nh: !!str 12\ni: 15m\n",
-    );
+    let root = read("a: 08\nb: '08'\nc: on\nd: true\ne: \"true\"\nf: 1.10\ng: |\n  12\nh: !!str 12\ni: 15m\n");
     let value = |key: &str| root.entry(key).unwrap().value.value.clone();
     let string = |text: &str| Value::String(text.to_owned());
     assert_eq!(value("a"), Value::Number("08".to_owned()));
@@ -95,14 +72,7 @@ fn plain_scalars_are_resolved_and_quoted_ones_are_strings() {
 
 #[test]
 fn nothing_at_all_is_null() {
-    for text in [
-        "",
-        "\n",
-        "# only a comment\n",
-        "---\n",
-        "---\n...\n",
-        "\u{feff}",
-    ] {
+    for text in ["", "\n", "# only a comment\n", "---\n", "---\n...\n", "\u{feff}"] {
         assert!(read(text).is_null(), "{text:?}");
     }
 }
@@ -111,13 +81,7 @@ fn nothing_at_all_is_null() {
 fn windows_line_ends_and_a_byte_order_mark_are_fine() {
     let root = read("\u{feff}a: 1\r\nb:\r\n  c: x\r\n");
     assert_eq!(
-        root.entry("b")
-            .unwrap()
-            .value
-            .entry("c")
-            .unwrap()
-            .value
-            .as_str(),
+        root.entry("b").unwrap().value.entry("c").unwrap().value.as_str(),
         Some("x")
     );
 }
@@ -149,10 +113,7 @@ fn keys_that_are_not_strings_are_refused() {
         refused("true: ok\n"),
         "t.yaml:1:1: true: a key must be a string: put it in quotes"
     );
-    assert_eq!(
-        refused("? [a]\n: b\n"),
-        "t.yaml:1:3: a key must be a plain string"
-    );
+    assert_eq!(refused("? [a]\n: b\n"), "t.yaml:1:3: a key must be a plain string");
     assert_eq!(
         refused("~: b\n"),
         "t.yaml:1:1: ~: a key must be a string: put it in quotes"
@@ -162,14 +123,8 @@ fn keys_that_are_not_strings_are_refused() {
 
 #[test]
 fn merge_keys_tags_and_second_documents_are_refused() {
-    assert!(
-        refused("a: &a {x: 1}\nb:\n  <<: *a\n")
-            .starts_with("t.yaml:3:3: merge keys are not supported")
-    );
-    assert_eq!(
-        refused("a: !env X\n"),
-        "t.yaml:1:9: the tag !env is not supported"
-    );
+    assert!(refused("a: &a {x: 1}\nb:\n  <<: *a\n").starts_with("t.yaml:3:3: merge keys are not supported"));
+    assert_eq!(refused("a: !env X\n"), "t.yaml:1:9: the tag !env is not supported");
     assert!(refused("a: !!binary aGk=\n").contains("is not supported"));
     assert!(refused("a: !x [1]\n").contains("the tag !x is not supported"));
     assert_eq!(
@@ -191,10 +146,7 @@ fn syntax_errors_are_one_line_with_a_place() {
         ("a: @b\n", 1),
     ] {
         let problem = parse("t.yaml", text).unwrap_err();
-        assert!(
-            problem.message.starts_with("not valid yaml: "),
-            "{text:?} {problem}"
-        );
+        assert!(problem.message.starts_with("not valid yaml: "), "{text:?} {problem}");
         assert!(!problem.to_string().contains('\n'), "{problem}");
         assert_eq!(problem.position.unwrap().line, line, "{text:?} {problem}");
     }
@@ -228,12 +180,7 @@ fn an_alias_bomb_is_refused() {
 
 #[test]
 fn nested_anchors_around_a_large_value_are_refused() {
-    let text = format!(
-        "{}[{}]{}",
-        "&a [".repeat(40),
-        "x,".repeat(2_000),
-        "]".repeat(40)
-    );
+    let text = format!("{}[{}]{}", "&a [".repeat(40), "x,".repeat(2_000), "]".repeat(40));
     assert!(refused(&text).contains("anchors and aliases copy more than 10000 values"));
 }
 
@@ -242,11 +189,7 @@ fn deep_nesting_is_refused() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
         let fits = format!("{}x{}", open.repeat(MAX_DEPTH), close.repeat(MAX_DEPTH));
         read(&fits);
-        let deeper = format!(
-            "{}x{}",
-            open.repeat(MAX_DEPTH + 1),
-            close.repeat(MAX_DEPTH + 1)
-        );
+        let deeper = format!("{}x{}", open.repeat(MAX_DEPTH + 1), close.repeat(MAX_DEPTH + 1));
         assert!(refused(&deeper).contains("nested deeper than 64 levels"));
         refused(&open.repeat(100_000));
     }
@@ -265,4 +208,19 @@ fn a_hundred_thousand_keys_are_read() {
         text += &format!("key{number}: {number}\n");
     }
     assert_eq!(read(&text).as_map().unwrap().len(), 100_000);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[-a1 :,\\[\\]{}\"'&*!|>#%@\n\t?~\u{e9}]{0,60}") {
+        let _ = parse("t.yaml", &text);
+    }
+
+    #[test]
+    fn every_problem_has_a_place_and_one_line(text in ".{0,80}") {
+        if let Err(problem) = parse("t.yaml", &text) {
+            proptest::prop_assert!(problem.position.is_some());
+            proptest::prop_assert!(!problem.message.contains('\n'));
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateward_auth::Secret;
 use gateward_boot::config::{Reader, SecretRules};
+use gateward_boot::failure::reason;
 use gateward_boot::{logs, secrets};
 use ipnet::IpNet;
 
@@ -55,7 +56,7 @@ pub(super) fn data_dir(reader: &mut Reader<'_>) -> PathBuf {
     reader.path("data_dir", "data")
 }
 
-fn policy(reader: &mut Reader<'_>) -> PolicySource {
+pub(super) fn policy(reader: &mut Reader<'_>) -> PolicySource {
     match reader.optional_path("policy") {
         None => PolicySource::Compiled,
         Some(path) => {
@@ -237,7 +238,7 @@ fn exists(reader: &mut Reader<'_>, key: &str, path: &std::path::Path) {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => reader.problem(key, format!("not a file: {}", path.display())),
-        Err(error) => reader.problem(key, format!("{}: {}", error.kind(), path.display())),
+        Err(error) => reader.problem(key, format!("cannot read {}: {}", path.display(), reason(&error))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where does the configuration come from, and what is made for an operator who gives none?
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gateward_auth::Secret;
@@ -8,7 +9,7 @@ use gateward_boot::environment::Environment;
 use gateward_boot::{random, secrets};
 use gateward_document::Diagnostic;
 
-use super::{PREFIX, UpstreamUrl};
+use super::{PREFIX, PolicySource, UpstreamUrl};
 
 /// What was given.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,12 @@ impl Source {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         super::read::data_dir(&mut self.reader())
+    }
+
+    /// `policy`, whatever is wrong with the rest: `check` looks at both.
+    #[must_use]
+    pub fn policy(&self) -> PolicySource {
+        super::read::policy(&mut self.reader())
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -93,12 +100,7 @@ impl Provided {
     #[must_use]
     pub fn stand_ins() -> Self {
         let secret = || Some(Secret::new(random::bytes::<32>()));
-        let upstream = UpstreamUrl {
-            tls: false,
-            host: "127.0.0.1".to_owned(),
-            port: 3100,
-            path: String::new(),
-        };
+        let upstream = UpstreamUrl::listening_on(SocketAddr::from(([127, 0, 0, 1], 3100)));
         Self {
             upstream: Some(upstream),
             tokens_secret: secret(),

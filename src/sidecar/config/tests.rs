@@ -20,7 +20,10 @@ const NEEDED: [(&str, &str); 3] = [
 
 fn source(text: &str, variables: &[(&str, &str)]) -> Source {
     Source {
-        file: Some(File { name: "g.yaml".to_owned(), text: text.to_owned() }),
+        file: Some(File {
+            name: "g.yaml".to_owned(),
+            text: text.to_owned(),
+        }),
         environment: variables.iter().copied().collect(),
         directory: PathBuf::new(),
     }
@@ -45,7 +48,10 @@ fn refused(source: &Source) -> Vec<String> {
 
 #[test]
 fn without_a_file_everything_has_its_documented_default() {
-    let config = load(&Source { file: None, ..run("", &[]) });
+    let config = load(&Source {
+        file: None,
+        ..run("", &[])
+    });
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.admin.to_string(), "127.0.0.1:9464");
     assert_eq!(config.data_dir, Path::new("data"));
@@ -59,8 +65,17 @@ fn without_a_file_everything_has_its_documented_default() {
     assert_eq!(config.users.cache_ttl.as_secs(), 60);
     let tokens = &config.tokens;
     assert_eq!(tokens.issuer.as_deref(), Some("sms-gate.app"));
-    let seconds = [tokens.access_ttl, tokens.refresh_ttl, tokens.refresh_grace, tokens.max_lifetime, tokens.leeway];
-    assert_eq!(seconds.map(|duration| duration.as_secs()), [900, 2_592_000, 10, 86_400, 0]);
+    let seconds = [
+        tokens.access_ttl,
+        tokens.refresh_ttl,
+        tokens.refresh_grace,
+        tokens.max_lifetime,
+        tokens.leeway,
+    ];
+    assert_eq!(
+        seconds.map(|duration| duration.as_secs()),
+        [900, 2_592_000, 10, 86_400, 0]
+    );
     assert_eq!(tokens.attenuation, Attenuation::Enforce);
     assert_eq!(config.timeouts.drain.as_secs(), 10);
     assert_eq!((config.limits.body, config.limits.head), (4_194_304, 16_384));
@@ -71,7 +86,13 @@ fn without_a_file_everything_has_its_documented_default() {
 #[test]
 fn every_fixed_key_can_stand_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, mode) in [("s", 0o600), ("users", 0o600), ("policy", 0o644), ("cert", 0o644), ("key", 0o600)] {
+    for (name, mode) in [
+        ("s", 0o600),
+        ("users", 0o600),
+        ("policy", 0o644),
+        ("cert", 0o644),
+        ("key", 0o600),
+    ] {
         let path = folder.path().join(name);
         fs::write(&path, SECRET).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
@@ -95,17 +116,29 @@ users: { source: file, file: users, cache_ttl: 0s }
 tokens: { secret_file: s, issuer: me, access_ttl: 5m, refresh_ttl: 1h, refresh_grace: 0s, max_lifetime: 1h, leeway: 5s, attenuation: report }
 threads: 3
 ";
-    let config = load(&Source { directory: folder.path().to_owned(), ..source(text, &[]) });
+    let config = load(&Source {
+        directory: folder.path().to_owned(),
+        ..source(text, &[])
+    });
     assert_eq!(config.data_dir, folder.path().join("d"));
     assert_eq!(config.policy, PolicySource::File(folder.path().join("policy")));
     let proxies: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
-    let Store::Redis(redis) = config.store else { panic!("embedded") };
-    assert_eq!((redis.url.as_str(), redis.username.as_deref()), ("redis://cache:6380/3", Some("u")));
+    let Store::Redis(redis) = config.store else {
+        panic!("embedded")
+    };
+    assert_eq!(
+        (redis.url.as_str(), redis.username.as_deref()),
+        ("redis://cache:6380/3", Some("u"))
+    );
     assert_eq!(redis.password.unwrap().expose(), SECRET.as_bytes());
     assert_eq!(redis.prefix, "x{y}:");
-    let urls: Vec<(&str, u16, &str)> =
-        config.upstream.urls.iter().map(|url| (url.host.as_str(), url.port, url.path.as_str())).collect();
+    let urls: Vec<(&str, u16, &str)> = config
+        .upstream
+        .urls
+        .iter()
+        .map(|url| (url.host.as_str(), url.port, url.path.as_str()))
+        .collect();
     assert_eq!(urls, [("a", 1, ""), ("b", 443, "/x")]);
     assert_eq!(config.upstream.mint.unwrap().issuer, None);
     assert_eq!(config.upstream.basic.unwrap().user, "12");
@@ -132,7 +165,9 @@ fn every_key_can_be_overridden_by_a_variable() {
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.upstream.urls.len(), 1);
     assert_eq!(config.upstream.urls.first().unwrap().port, 3100);
-    let Store::Redis(redis) = config.store else { panic!("embedded") };
+    let Store::Redis(redis) = config.store else {
+        panic!("embedded")
+    };
     assert_eq!(redis.url, "redis://h:6379/0");
     assert_eq!(redis.prefix, "{gateward}:");
     assert!(redis.password.is_some());
@@ -140,9 +175,17 @@ fn every_key_can_be_overridden_by_a_variable() {
 
 #[test]
 fn a_redis_url_may_be_given_as_a_word_with_its_password() {
-    let config = load(&run("store: redis://h:1\n", &[("GATEWARD__STORE", "redis://u:p%40w@cache/5")]));
-    let Store::Redis(redis) = config.store else { panic!("embedded") };
-    assert_eq!((redis.url.as_str(), redis.username.as_deref()), ("redis://cache:6379/5", Some("u")));
+    let config = load(&run(
+        "store: redis://h:1\n",
+        &[("GATEWARD__STORE", "redis://u:p%40w@cache/5")],
+    ));
+    let Store::Redis(redis) = config.store else {
+        panic!("embedded")
+    };
+    assert_eq!(
+        (redis.url.as_str(), redis.username.as_deref()),
+        ("redis://cache:6379/5", Some("u"))
+    );
     assert_eq!(redis.password.unwrap().expose(), b"p@w");
 }
 
@@ -151,7 +194,11 @@ fn a_redis_password_in_the_file_needs_permission() {
     let text = "store: redis://:hunter2@h\n";
     let problems = refused(&run(text, &[]));
     assert_eq!(problems.len(), 1);
-    assert!(problems.concat().starts_with("g.yaml:1:1: store: a password must not stand in this file"));
+    assert!(
+        problems
+            .concat()
+            .starts_with("g.yaml:1:1: store: a password must not stand in this file")
+    );
     assert!(!problems.concat().contains("hunter2"));
     load(&run(&format!("allow_inline_secrets: true\n{text}"), &[]));
 }
@@ -196,7 +243,12 @@ fn a_missing_secret_is_an_error() {
 #[test]
 fn what_up_provides_is_used_where_the_source_says_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let upstream = UpstreamUrl { tls: false, host: "127.0.0.1".to_owned(), port: 3333, path: String::new() };
+    let upstream = UpstreamUrl {
+        tls: false,
+        host: "127.0.0.1".to_owned(),
+        port: 3333,
+        path: String::new(),
+    };
     let provided = Provided::kept_in(folder.path(), upstream).unwrap();
     let config = Config::load(&source("", &[]), &provided).unwrap().config;
     assert_eq!(config.upstream.urls.first().unwrap().port, 3333);
@@ -206,6 +258,18 @@ fn what_up_provides_is_used_where_the_source_says_nothing() {
     assert_eq!(config.upstream.urls.first().unwrap().port, 3100);
     assert_eq!(config.tokens.secret.expose(), SECRET.as_bytes());
     assert_eq!(config.upstream.mint.unwrap().secret.expose(), SECRET.as_bytes());
+}
+
+#[test]
+fn the_upstream_follows_an_address_to_listen_on() {
+    for (address, host) in [
+        ("0.0.0.0:1", "127.0.0.1"),
+        ("[::]:1", "::1"),
+        ("10.0.0.1:1", "10.0.0.1"),
+    ] {
+        let url = UpstreamUrl::listening_on(address.parse().unwrap());
+        assert_eq!((url.host.as_str(), url.port), (host, 1));
+    }
 }
 
 #[test]
@@ -222,28 +286,84 @@ fn an_upstream_makes_a_source_one_for_run() {
 #[test]
 fn rules_between_keys_are_checked() {
     for (text, problem) in [
-        ("tokens: { refresh_ttl: 15m }", "g.yaml:1:11: tokens.refresh_ttl: must be longer than tokens.access_ttl"),
-        ("tokens: { access_ttl: 25h }", "g.yaml:1:11: tokens.access_ttl: must not be longer than tokens.max_lifetime"),
-        ("tokens: { access_ttl: 1500ms }", "g.yaml:1:11: tokens.access_ttl: must be whole seconds"),
-        ("tls: { cert: /dev/null }", "g.yaml:1:1: tls.key: required with tls.cert"),
-        ("policy: nowhere.yaml", "g.yaml:1:1: policy: entity not found: nowhere.yaml"),
-        ("users: { source: file, file: nowhere }", "g.yaml:1:24: users.file: cannot read nowhere: no such file or directory"),
-        ("upstream: { credential: basic }", "g.yaml:1:1: upstream.basic.user: required by upstream.credential basic"),
-        ("upstream: { credential: header }", "g.yaml:1:1: upstream.header.name: required by upstream.credential header"),
-        ("upstream: { basic: { user: x } }", "g.yaml:1:13: upstream.basic.password: required with upstream.basic.user"),
-        ("upstream: { header: { name: Host } }", "g.yaml:1:29: upstream.header.name: not a header name: \"Host\""),
-        ("admin: 127.0.0.1:3000", "g.yaml:1:1: admin: must not be the same as listen"),
-        ("listen: 127.0.0.1:3100", "environment: GATEWARD__UPSTREAM__URL: must not be the same as listen"),
-        ("store: { prefix: x }", "g.yaml:1:18: store.prefix: not a prefix with one hash tag: \"x\""),
-        ("store: { prefix: '{x}' }", "g.yaml:1:1: store.url: required in a mapping"),
-        ("trusted_proxies: [ 10.0.0.0/99 ]", "g.yaml:1:20: trusted_proxies: not a network: \"10.0.0.0/99\""),
-        ("limits: { head: 10 }", "g.yaml:1:17: limits.head: not a number that fits: \"10\""),
+        (
+            "tokens: { refresh_ttl: 15m }",
+            "g.yaml:1:11: tokens.refresh_ttl: must be longer than tokens.access_ttl",
+        ),
+        (
+            "tokens: { access_ttl: 25h }",
+            "g.yaml:1:11: tokens.access_ttl: must not be longer than tokens.max_lifetime",
+        ),
+        (
+            "tokens: { access_ttl: 1500ms }",
+            "g.yaml:1:11: tokens.access_ttl: must be whole seconds",
+        ),
+        (
+            "tls: { cert: /dev/null }",
+            "g.yaml:1:1: tls.key: required with tls.cert",
+        ),
+        (
+            "policy: nowhere.yaml",
+            "g.yaml:1:1: policy: cannot read nowhere.yaml: no such file or directory",
+        ),
+        (
+            "users: { source: file, file: nowhere }",
+            "g.yaml:1:24: users.file: cannot read nowhere: no such file or directory",
+        ),
+        (
+            "upstream: { credential: basic }",
+            "g.yaml:1:1: upstream.basic.user: required by upstream.credential basic",
+        ),
+        (
+            "upstream: { credential: header }",
+            "g.yaml:1:1: upstream.header.name: required by upstream.credential header",
+        ),
+        (
+            "upstream: { basic: { user: x } }",
+            "g.yaml:1:13: upstream.basic.password: required with upstream.basic.user",
+        ),
+        (
+            "upstream: { header: { name: Host } }",
+            "g.yaml:1:29: upstream.header.name: not a header name: \"Host\"",
+        ),
+        (
+            "admin: 127.0.0.1:3000",
+            "g.yaml:1:1: admin: must not be the same as listen",
+        ),
+        (
+            "listen: 127.0.0.1:3100",
+            "environment: GATEWARD__UPSTREAM__URL: must not be the same as listen",
+        ),
+        (
+            "store: { prefix: x }",
+            "g.yaml:1:18: store.prefix: not a prefix with one hash tag: \"x\"",
+        ),
+        (
+            "store: { prefix: '{x}' }",
+            "g.yaml:1:1: store.url: required in a mapping",
+        ),
+        (
+            "trusted_proxies: [ 10.0.0.0/99 ]",
+            "g.yaml:1:20: trusted_proxies: not a network: \"10.0.0.0/99\"",
+        ),
+        (
+            "limits: { head: 10 }",
+            "g.yaml:1:17: limits.head: not a number that fits: \"10\"",
+        ),
         ("lsiten: x", "g.yaml:1:1: lsiten: unknown key: did you mean listen?"),
         ("tokens: { secret: hunter2 }", ""),
     ] {
         let problems = refused(&run(&format!("{text}\n"), &[("GATEWARD__TOKENS__SECRT", "hunter2")]));
-        assert!(problems.iter().any(|told| told.starts_with(problem)), "{text}: {problems:#?}");
-        assert!(problems.iter().any(|told| told.contains("GATEWARD__TOKENS__SECRT: unknown variable")), "{problems:?}");
+        assert!(
+            problems.iter().any(|told| told.starts_with(problem)),
+            "{text}: {problems:#?}"
+        );
+        assert!(
+            problems
+                .iter()
+                .any(|told| told.contains("GATEWARD__TOKENS__SECRT: unknown variable")),
+            "{problems:?}"
+        );
         assert!(!problems.concat().contains("hunter2"), "{problems:?}");
     }
 }
@@ -256,9 +376,17 @@ fn a_private_file_that_others_can_read_is_refused() {
         fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
     }
     let text = "tls: { cert: cert, key: key }\nusers: { source: file, file: users }\n";
-    let problems = refused(&Source { directory: folder.path().to_owned(), ..run(text, &[]) });
+    let problems = refused(&Source {
+        directory: folder.path().to_owned(),
+        ..run(text, &[])
+    });
     assert_eq!(problems.len(), 2);
-    assert!(problems.iter().all(|problem| problem.ends_with("(mode 0644): chmod 600 it")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.ends_with("(mode 0644): chmod 600 it")),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -286,7 +414,9 @@ fn documented(readme: &str, heading: &str) -> Vec<(String, String, String)> {
         .lines()
         .filter(|line| line.starts_with("| `"))
         .map(|line| {
-            let mut cells = line.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned());
+            let mut cells = line
+                .split(" | ")
+                .map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned());
             let mut cell = || cells.next().unwrap();
             (cell(), cell(), cell())
         })
@@ -325,7 +455,10 @@ fn the_example_is_accepted_by_check_and_mentions_every_key() {
     let text = include_str!("../../../config/gateward.yaml");
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let source = Source {
-        file: Some(File { name: "config/gateward.yaml".to_owned(), text: text.to_owned() }),
+        file: Some(File {
+            name: "config/gateward.yaml".to_owned(),
+            text: text.to_owned(),
+        }),
         environment: Environment::default(),
         directory,
     };
@@ -337,7 +470,11 @@ fn the_example_is_accepted_by_check_and_mentions_every_key() {
     read::config(&mut reader, &Provided::stand_ins());
     for key in reader.keys() {
         let name = key.path.rsplit('.').next().unwrap();
-        let name = if key.secret { format!("{name}_file") } else { name.to_owned() };
+        let name = if key.secret {
+            format!("{name}_file")
+        } else {
+            name.to_owned()
+        };
         assert!(text.contains(&format!("{name}:")), "{}", key.path);
     }
 }
