@@ -76,3 +76,28 @@ pub(super) fn state(row: &SqliteRow) -> Result<State, sqlx::Error> {
 pub(super) fn undecodable(error: crate::messages::content::Unreadable) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HISTORY, MESSAGES, RECIPIENTS};
+    use crate::messages::store::tests::plan;
+
+    #[tokio::test]
+    async fn a_page_is_loaded_by_index_whatever_else_is_stored() {
+        for (statement, search) in [
+            (MESSAGES, "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)"),
+            (
+                RECIPIENTS,
+                "SEARCH message_recipients USING INDEX unq_message_recipients_message_id_phone_number (message_id=?)",
+            ),
+            (
+                HISTORY,
+                "SEARCH message_states USING INDEX unq_message_states_message_id_state (message_id=?)",
+            ),
+        ] {
+            let plan = plan(statement).await;
+            assert!(plan.contains(search), "{statement}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{statement}: {plan}");
+        }
+    }
+}

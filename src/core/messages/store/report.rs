@@ -92,3 +92,18 @@ fn by_outcome(outcomes: BTreeMap<i64, &Outcome>) -> BTreeMap<&Outcome, Vec<i64>>
     }
     recipients
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FIND, NUMBERS, OUTCOME, STATE};
+    use crate::messages::store::tests::plan;
+
+    #[tokio::test]
+    async fn a_report_finds_its_rows_by_index() {
+        for statement in [FIND, NUMBERS, OUTCOME, STATE] {
+            let plan = plan(statement).await;
+            assert!(plan.starts_with("SEARCH message"), "{statement}: {plan}");
+            assert!(!plan.contains("SCAN message"), "{statement}: {plan}");
+        }
+    }
+}
