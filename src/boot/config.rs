@@ -69,8 +69,8 @@ pub enum Manner {
     /// Unknown keys and variables are errors, and secrets are refused in the document itself.
     Strict,
     /// As programs written in Go read their configuration: unknown keys are warnings, a key or variable without a value
-    /// is as good as none, booleans and durations are written as `strconv` and `time` read them, and a list may be one string with
-    /// commas.
+    /// is as good as none, booleans and durations are written as `strconv` and `time` read them, and a list may be one
+    /// string with commas.
     Lenient,
 }
 

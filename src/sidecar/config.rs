@@ -158,11 +158,12 @@ impl UpstreamUrl {
     /// A gateway that listens on this address of the same host.
     #[must_use]
     pub fn listening_on(address: SocketAddr) -> Self {
-        let host = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
-            ip => ip.to_string(),
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
         };
+        let host = ip.to_string();
         Self {
             tls: false,
             host,

@@ -41,8 +41,8 @@ struct Pair {
 }
 
 impl Reader<'_> {
-    /// A secret: from the variable of `key`, from a file named by `key_file` or its variable, or, where that is allowed,
-    /// from the document itself. What the environment says wins over the document, as for every key.
+    /// A secret: from the variable of `key`, from a file named by `key_file` or its variable, or, where that is
+    /// allowed, from the document itself. What the environment says wins over the document, as for every key.
     ///
     /// INVARIANT(secrets-are-not-shown): no message made here holds a part of a value. Held by
     /// `config::tests::no_problem_shows_a_secret`.

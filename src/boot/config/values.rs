@@ -161,7 +161,7 @@ impl Reader<'_> {
         self.parse(key, what, allowed, parse)
     }
 
-    /// Whatever `parse` makes of a text that may hold a secret: the text is not shown, `parse` says what is wrong with it.
+    /// Whatever `parse` makes of a text that may hold a secret: the text is not shown, `parse` says what is wrong.
     pub fn parsed_unseen<T>(
         &mut self,
         key: &str,

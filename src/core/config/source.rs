@@ -23,8 +23,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Finds what the reference server would find: `.env` in `directory`, then the file that is named, or else the one in
-    /// `CONFIG_PATH`, or else `config.yml`. Only a file that is named must be there.
+    /// Finds what the reference server would find: `.env` in `directory`, then the file that is named, or else the one
+    /// in `CONFIG_PATH`, or else `config.yml`. Only a file that is named must be there.
     ///
     /// # Errors
     ///

@@ -95,8 +95,8 @@ impl Provided {
         })
     }
 
-    /// What `check` and `explain` get for a source that names no upstream: values that fit and are never used. Nothing is
-    /// written to disk.
+    /// What `check` and `explain` get for a source that names no upstream: values that fit and are never used.
+    /// Nothing is written to disk.
     #[must_use]
     pub fn stand_ins() -> Self {
         let secret = || Some(Secret::new(random::bytes::<32>()));
