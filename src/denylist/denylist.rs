@@ -133,6 +133,12 @@ impl Denylist {
         }
     }
 
+    /// The user's epoch as far as this process knows; 0 for a user that is not on the list. It rises with every
+    /// revocation of everything that the user was issued, here or, as soon as the feed tells, on another replica.
+    pub fn epoch(&self, user: &UserId) -> u64 {
+        self.open.replica.epoch(user)
+    }
+
     /// How the list is doing.
     pub fn health(&self) -> Health {
         let link = &self.open.link;

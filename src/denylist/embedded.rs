@@ -328,3 +328,61 @@ fn epoch(transaction: &WriteTransaction, user: &UserId, known_epoch: u64) -> Res
 fn adoption_key(user: &UserId, id: &TokenId) -> String {
     format!("{user}\t{id}")
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::replica::Subject;
+
+    #[tokio::test]
+    async fn after_a_failure_of_the_disk_the_file_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (replica, link) = (Arc::new(Replica::default()), Arc::new(Link::local()));
+        let hour = std::time::Duration::from_secs(3600);
+        let retention = Retention {
+            max_lifetime: hour,
+            refresh_ttl: hour,
+            leeway: hour,
+        };
+        let clock: Clock = Arc::new(|| UNIX_EPOCH + std::time::Duration::from_secs(1_000_000));
+        let path = folder.path().join("denylist.redb");
+        let store = Embedded::open(path, replica.clone(), link.clone(), clock, retention)
+            .await
+            .unwrap();
+        let (ann, id, now) = (
+            UserId::parse("ann").unwrap(),
+            TokenId::parse("id").unwrap(),
+            UnixSeconds(1_000_000),
+        );
+        let subject = Subject {
+            user: &ann,
+            id: &id,
+            family: None,
+            epoch: None,
+            issued_at: now,
+        };
+        let listed = Line {
+            entry: Entry::Token {
+                user: ann.clone(),
+                id: id.clone(),
+            },
+            expires_at: now.plus(9),
+        };
+
+        let broken = store.ask(move |transaction| -> Result<Done<()>, redb::Error> {
+            tables::list(transaction, &listed)?;
+            Err(redb::Error::Io(std::io::ErrorKind::StorageFull.into()))
+        });
+        assert_eq!(broken.await, Err(unavailable(Trouble::Disk)));
+        assert_eq!(
+            replica.find(subject, now),
+            None,
+            "what was not acknowledged did not happen"
+        );
+
+        store.revoke_token(&ann, &id, now).await.unwrap();
+        assert_eq!((link.reason(), link.outages()), (None, 1));
+        assert!(replica.find(subject, now).is_some());
+    }
+}

@@ -28,5 +28,12 @@ pub use store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, 
 pub use trouble::Trouble;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 mod tests;

@@ -18,6 +18,10 @@ pub enum Options {
 }
 
 /// How to reach Redis, and how to use it.
+///
+/// A Redis user of our own needs the keys `{gateward}:*` (or whatever the prefix is) and the commands SET GET DEL EXPIREAT
+/// ZADD ZREM ZSCORE ZSCAN ZRANGEBYSCORE XADD XRANGE XREVRANGE XREAD HSET HMGET TIME EVALSHA SCRIPT|LOAD. Redis should not
+/// evict (`maxmemory-policy noeviction`), and should keep what it acknowledged (`appendonly yes`).
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
     /// `redis://[user[:password]@]host[:port][/db]`.

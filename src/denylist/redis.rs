@@ -66,6 +66,8 @@ struct Shared {
     broken: mpsc::UnboundedSender<(u64, Failure)>,
     /// Numbers the words that mark a generation of data.
     made: AtomicU64,
+    /// The last session in which an answer that we do not understand was logged: once is enough.
+    complained: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -102,6 +104,7 @@ impl Redis {
             changes: Mutex::new(None),
             broken,
             made: AtomicU64::new(0),
+            complained: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
         let feed = tokio::spawn(feed::run(shared.clone(), failures)).abort_handle();
@@ -131,7 +134,9 @@ impl Redis {
         };
         let reason = failure.trouble;
         if failure.is_ours() {
-            tracing::error!(cause = failure.cause, "redis refused a denylist command");
+            if shared.complained.swap(session, Ordering::AcqRel) != session {
+                tracing::error!(cause = failure.cause, "redis refused a denylist command");
+            }
         } else {
             shared.give_up(session, failure);
         }

@@ -7,3 +7,4 @@ mod redis;
 mod redis_server;
 mod suite;
 mod support;
+mod wire;

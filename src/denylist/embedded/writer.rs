@@ -43,6 +43,15 @@ impl Writer {
     /// Opens the file and loads the list.
     pub(super) fn open(path: PathBuf, replica: Arc<Replica>, link: Arc<Link>) -> Result<Self, OpenError> {
         let database = open(&path)?;
+        // A file that was just made is there after a power cut only if its folder says so.
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+            && let Err(cause) = std::fs::File::open(folder).and_then(|folder| folder.sync_all())
+        {
+            return Err(OpenError::File {
+                path,
+                cause: cause.to_string(),
+            });
+        }
         let failed = |cause: redb::Error| OpenError::File {
             path: path.clone(),
             cause: cause.to_string(),
@@ -88,10 +97,10 @@ impl Writer {
     fn work(&mut self, jobs: Vec<Job>) {
         match self.commit(jobs) {
             Ok(replies) => {
+                self.link.heard();
                 for reply in replies {
                     reply(&self.replica);
                 }
-                self.link.heard();
             }
             Err(cause) => {
                 // The library refuses everything after an I/O error until the file is opened again.

@@ -8,6 +8,7 @@ use super::Shared;
 use super::failure::Failure;
 use crate::entry::{Entry, Line};
 use crate::replica::SLACK_SECONDS;
+use crate::trouble::Trouble;
 
 /// Entries that Redis is asked for at once: about a millisecond of its time.
 const PAGE: usize = 2000;
@@ -51,8 +52,15 @@ impl Scan {
                 if cursor != "0" {
                     return Ok(Step::More);
                 }
+                let (replica, now) = (shared.replica.clone(), shared.now());
+                // Looking through a long list takes longer than an async thread should be kept.
+                let lost = tokio::task::spawn_blocking(move || replica.unseen(now)).await;
+                let failed = |error: tokio::task::JoinError| Failure {
+                    trouble: Trouble::Refused,
+                    cause: error.to_string(),
+                };
                 *self = Self::Writing {
-                    lost: shared.replica.unseen(shared.now()),
+                    lost: lost.map_err(failed)?,
                     written: 0,
                 };
                 Ok(Step::Read)

@@ -1,6 +1,7 @@
 //! A real Redis for one test: its own process, port and folder, gone with the test. Knows nothing of the denylist, so that
 //! tests of whole programs can include this file too.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -126,6 +127,18 @@ impl RedisServer {
         }
     }
 
+    /// A copy of the data of a killed server.
+    pub(crate) fn save_data(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), copy.path());
+        copy
+    }
+
+    /// Puts a copy in the place of data that were thrown away.
+    pub(crate) fn restore_data(&self, copy: &TempDir) {
+        copy_folder(copy.path(), self.folder.path());
+    }
+
     /// SIGSTOP: the system still accepts connections for it, and nothing is answered.
     pub(crate) async fn hang(&self) {
         self.signal("STOP").await;
@@ -140,6 +153,18 @@ impl RedisServer {
         let id = self.process.as_ref().and_then(Child::id).unwrap().to_string();
         let line = format!("kill -{name} {id}");
         assert!(Command::new("sh").args(["-c", &line]).status().await.unwrap().success());
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (source, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if source.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_folder(&source, &target);
+        } else {
+            std::fs::copy(&source, &target).unwrap();
+        }
     }
 }
 

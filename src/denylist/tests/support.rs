@@ -55,7 +55,7 @@ pub(super) fn now() -> UnixSeconds {
 /// Where a list is kept: it can be opened again, and by several.
 pub(super) enum Place {
     Embedded(tempfile::TempDir),
-    Redis(RedisServer),
+    Redis(Box<RedisServer>),
 }
 
 impl Place {
@@ -64,7 +64,7 @@ impl Place {
     }
 
     pub(super) async fn redis() -> Self {
-        Self::Redis(RedisServer::start().await)
+        Self::Redis(Box::new(RedisServer::start().await))
     }
 
     pub(super) fn options(&self) -> Options {
