@@ -38,7 +38,7 @@ pub enum OpenError {
 /// A statement failed: an answer 500, told to the log and never to the client.
 #[derive(Debug, thiserror::Error)]
 #[error("database: {0}")]
-pub struct StoreError(#[from] pub sqlx::Error);
+pub(crate) struct StoreError(#[from] pub(crate) sqlx::Error);
 
 /// Handle on the open database.
 ///
@@ -46,7 +46,7 @@ pub struct StoreError(#[from] pub sqlx::Error);
 /// connection, so that two writes wait for each other here and never fail with "busy"; readers
 /// cannot write (`query_only`). Test: `tests::readers_cannot_write`.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub(crate) struct Database {
     reader: SqlitePool,
     writer: SqlitePool,
 }
@@ -57,7 +57,7 @@ impl Database {
     ///
     /// # Errors
     /// When the file cannot be made, opened or brought up to date.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
+    pub(crate) async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
         let options = SqliteConnectOptions::new()
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
@@ -87,19 +87,19 @@ impl Database {
 
     /// For statements that only read; they see every write that was answered before.
     #[must_use]
-    pub fn reader(&self) -> &SqlitePool {
+    pub(crate) fn reader(&self) -> &SqlitePool {
         &self.reader
     }
 
     /// For statements that write. A transaction keeps every other write waiting: keep it short,
     /// and never wait inside it for anything but the database.
     #[must_use]
-    pub fn writer(&self) -> &SqlitePool {
+    pub(crate) fn writer(&self) -> &SqlitePool {
         &self.writer
     }
 
     /// Waits for what is running and closes the file.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
     }

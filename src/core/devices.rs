@@ -11,7 +11,7 @@ mod store;
 
 use std::sync::Arc;
 
-pub use model::DeviceId;
+pub(crate) use model::DeviceId;
 pub(crate) use model::{Device, DeviceView, NewDevice, SimCard};
 use online::Online;
 pub(crate) use online::PERIOD;

@@ -1,17 +1,17 @@
 //! The backend: who has which devices, which messages wait for them, and what became of those (DESIGN §13).
 //!
-//! Read in this order: [`server`] starts and stops it, [`http`] is the way of every request, and
+//! Read in this order: `server` starts and stops it, `http` is the way of every request, and
 //! then one folder per resource with the same names in each: `model` (what it is), `store` (the
 //! SQL), `routes` (what clients see).
 //!
 //! It refuses to know a client's token and the scope of a route: the sidecar in front decides who
 //! may call what, and says who is calling in a token of its own. Devices authenticate here.
 
-pub mod config;
-pub mod db;
-pub mod devices;
-pub mod events;
 mod app;
+pub mod config;
+mod db;
+mod devices;
+mod events;
 mod health;
 mod http;
 mod messages;
@@ -23,8 +23,9 @@ mod settings;
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod testing;
 mod timestamp;
-pub mod users;
+mod users;
 
-pub use app::App;
+pub(crate) use app::App;
+pub use db::OpenError;
 pub use server::{RunError, Server, StartError, run};
-pub use timestamp::Timestamp;
+pub(crate) use timestamp::Timestamp;

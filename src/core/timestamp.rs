@@ -18,37 +18,37 @@ use time::OffsetDateTime;
 
 /// A moment in UTC, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
     /// From milliseconds since 1970.
     #[must_use]
-    pub const fn from_millis(millis: i64) -> Self {
+    pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since 1970.
     #[must_use]
-    pub const fn millis(self) -> i64 {
+    pub(crate) const fn millis(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since 1970, rounded down.
     #[must_use]
-    pub const fn seconds(self) -> i64 {
+    pub(crate) const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// The moment `duration` later; the last representable one if there is none.
     #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
+    pub(crate) fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
     /// The moment `duration` earlier; the first representable one if there is none.
     #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
+    pub(crate) fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis))
     }

@@ -7,7 +7,7 @@ mod remembered;
 mod routes;
 mod store;
 
-pub use model::UserId;
+pub(crate) use model::UserId;
 pub(crate) use model::{Account, NewUser};
 pub(crate) use routes::routes;
 

@@ -8,7 +8,7 @@ use crate::{Timestamp, users::UserId};
 
 /// A device's id: 21 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceId(Arc<str>);
+pub(crate) struct DeviceId(Arc<str>);
 
 impl DeviceId {
     /// Takes an id as the database has it.
@@ -18,7 +18,7 @@ impl DeviceId {
 
     /// The id.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<App>> for Registrant {
         match Authorization::of(&parts.headers) {
             Authorization::Basic { login, password } => log_in(app, &login, &password).await.map(Self::User),
             // INVARIANT(a code is good once): it is used up here, before anything else can
-            // fail. Test: `tests::a_code_is_used_up_by_a_refused_body`.
+            // fail. Test: `devices::tests::a_code_is_used_up_by_a_refused_body`.
             Authorization::Code(code) => app
                 .codes
                 .consume(code, app.now())

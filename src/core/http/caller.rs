@@ -11,13 +11,13 @@ use crate::{App, devices::Device, users::UserId};
 
 /// A user, vouched for by the sidecar.
 ///
-/// INVARIANT(minted only): only a token that carries the mark of the sidecar is accepted, never
-/// one that a client holds, and never Basic.
+/// INVARIANT(minted only): only a token that carries the mark of the sidecar is accepted, never one that a client holds,
+/// and never Basic. Test: `http::tests::only_a_minted_token_opens_the_user_api`.
 #[derive(Debug)]
 pub(crate) struct Caller(pub(crate) UserId);
 
-/// A user, vouched for by the sidecar or by a login and password: only for the route that the
-/// sidecar checks logins with, and for public reading of the same.
+/// A user, vouched for by the sidecar or by a login and password: only for the one route that the sidecar checks logins
+/// with (DESIGN §13).
 #[derive(Debug)]
 pub(crate) struct CallerOrLogin(pub(crate) UserId);
 

@@ -1,7 +1,7 @@
 //! Which codes are out, and whose are they? It knows neither time nor randomness of its own.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
 
@@ -11,6 +11,9 @@ use crate::{Timestamp, config::Otp, users::UserId};
 
 /// No characters that look alike.
 const ALPHABET: &[u8; 31] = b"23456789abcdefghjkmnpqrstuvwxyz";
+
+/// So many codes are out at once; a user who asks for more ends the oldest.
+const CAPACITY: usize = 10_000;
 
 /// Why there is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +38,15 @@ pub(crate) struct Code {
 #[derive(Debug)]
 pub(crate) struct Codes {
     rules: Otp,
+    out: Mutex<Out>,
+}
+
+#[derive(Debug, Default)]
+struct Out {
     /// By code: whose, and until when.
-    out: Mutex<HashMap<String, (UserId, Timestamp)>>,
+    owners: HashMap<String, (UserId, Timestamp)>,
+    /// In the order they were issued, which is the order they expire in; used ones are still here.
+    order: VecDeque<(String, Timestamp)>,
 }
 
 impl Codes {
@@ -59,11 +69,12 @@ impl Codes {
         }
         let valid_until = now.plus(self.rules.ttl);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.retain(|_, (_, until)| *until > now);
+        out.make_room(now);
         for _ in 0..self.rules.retries {
             let code = draw(self.rules.length, &random);
-            if let Entry::Vacant(free) = out.entry(code.clone()) {
-                free.insert((user.clone(), valid_until));
+            if !out.owners.contains_key(&code) {
+                out.owners.insert(code.clone(), (user.clone(), valid_until));
+                out.order.push_back((code.clone(), valid_until));
                 return Ok(Code { code, valid_until });
             }
         }
@@ -73,8 +84,24 @@ impl Codes {
     /// The user whose code it is, in any case; it is used up by that.
     pub(crate) fn consume(&self, code: &str, now: Timestamp) -> Option<UserId> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let (user, until) = out.remove(&code.to_lowercase())?;
+        let (user, until) = out.owners.remove(&code.to_lowercase())?;
         (self.rules.enabled && until > now).then_some(user)
+    }
+}
+
+impl Out {
+    /// Drops what has expired, and the oldest when there are too many.
+    fn make_room(&mut self, now: Timestamp) {
+        while let Some((code, until)) = self.order.front() {
+            if *until > now && self.order.len() < CAPACITY {
+                break;
+            }
+            // The same code may have been used and issued again since.
+            if self.owners.get(code).is_some_and(|(_, current)| current == until) {
+                self.owners.remove(code);
+            }
+            self.order.pop_front();
+        }
     }
 }
 
@@ -143,6 +170,44 @@ mod tests {
         assert_eq!(codes.issue(&user(), NOW, same), Err(CodeError::Exhausted));
         assert_eq!(draws.get(), 4);
         assert!(codes.issue(&user(), NOW.plus(Duration::from_secs(60)), same).is_ok());
+    }
+
+    #[test]
+    fn there_is_an_end_to_how_many_are_kept() {
+        let codes = codes(true);
+        let draws = Cell::new(0_u32);
+        let other = || {
+            draws.set(draws.get() + 1);
+            let digits = [1, 31, 961, 29_791, 923_521, 28_629_151].map(|power| draws.get() / power % 31);
+            std::array::from_fn(|at| digits.get(at).map_or(0, |digit| u8::try_from(*digit).unwrap_or(0)))
+        };
+        let first = codes.issue(&user(), NOW, other);
+        let second = codes.issue(&user(), NOW, other);
+        for _ in 2..=CAPACITY {
+            assert!(codes.issue(&user(), NOW, other).is_ok());
+        }
+        assert_eq!(first.ok().and_then(|first| codes.consume(&first.code, NOW)), None);
+        assert!(
+            second
+                .ok()
+                .and_then(|second| codes.consume(&second.code, NOW))
+                .is_some()
+        );
+        assert!(codes.issue(&user(), NOW.plus(Duration::from_secs(60)), other).is_ok());
+        let out = codes.out.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!((out.owners.len(), out.order.len()), (1, 1), "expired ones are gone");
+    }
+
+    #[test]
+    fn a_code_issued_again_outlives_its_first_time() {
+        let codes = codes(true);
+        let later = NOW.plus(Duration::from_secs(30));
+        assert!(codes.issue(&user(), NOW, || [40; 32]).is_ok());
+        assert!(codes.consume("bbbbbb", NOW).is_some());
+        assert!(codes.issue(&user(), later, || [40; 32]).is_ok());
+        let after_the_first = NOW.plus(Duration::from_secs(60));
+        assert!(codes.issue(&user(), after_the_first, || [0; 32]).is_ok());
+        assert!(codes.consume("bbbbbb", after_the_first).is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 ///
 /// Logins are compared without case (WIRE §2.2); only the stored spelling becomes a `UserId`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(Arc<str>);
+pub(crate) struct UserId(Arc<str>);
 
 impl UserId {
     /// Takes a login as the database spells it.
@@ -16,7 +16,7 @@ impl UserId {
 
     /// The login.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -71,7 +71,8 @@ impl Passwords {
     }
 
     /// INVARIANT(bounded hashing): at most one hash per processor at once, whoever gave up
-    /// waiting for it: the turn ends with the work, not with the request.
+    /// waiting for it: the turn ends with the work, not with the request. Test:
+    /// `tests::a_turn_lasts_as_long_as_its_work`.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unhashable> {
         let place = Arc::clone(&self.queue)
             .try_acquire_owned()
@@ -93,6 +94,8 @@ impl Passwords {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -130,5 +133,18 @@ mod tests {
         let everything = passwords.queue.available_permits();
         let _full = passwords.queue.acquire_many(u32::try_from(everything).unwrap()).await;
         assert_eq!(passwords.hash("a-new-password-1", [7; 16]).await, Err(Unhashable::Busy));
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_its_work() {
+        let passwords = Passwords::new();
+        let turns = passwords.turns.available_permits();
+        let (finish, finished) = std::sync::mpsc::channel::<()>();
+        let given_up = passwords.run(move || finished.recv()).now_or_never();
+        assert!(given_up.is_none());
+        assert_eq!(passwords.turns.available_permits(), turns - 1);
+        finish.send(()).unwrap();
+        let all = u32::try_from(turns).unwrap();
+        assert!(passwords.turns.acquire_many(all).await.is_ok());
     }
 }
