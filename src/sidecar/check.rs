@@ -19,7 +19,11 @@ use crate::users::{self, Users};
 ///
 /// A source that names no upstream is one for `up`, which makes its secrets itself.
 pub fn check(source: &Source) -> Report {
-    let provided = if source.names_upstream() { Provided::default() } else { Provided::stand_ins() };
+    let provided = if source.names_upstream() {
+        Provided::default()
+    } else {
+        Provided::stand_ins()
+    };
     let (config, mut warnings) = match Config::load(source, &provided) {
         Ok(loaded) => (loaded.config, loaded.warnings),
         Err(problems) => return Report::broken(&problems, Exit::Config),
@@ -36,9 +40,11 @@ pub fn check(source: &Source) -> Report {
         wrong.extend(problems_with(&config, policy));
     }
     let mut report = match policy {
-        Ok(policy) if wrong.is_empty() => {
-            Report { text: in_words(&policy), problems: Vec::new(), exit: Exit::Success }
-        }
+        Ok(policy) if wrong.is_empty() => Report {
+            text: in_words(&policy),
+            problems: Vec::new(),
+            exit: Exit::Success,
+        },
         Ok(_) => Report::broken(&wrong, Exit::Config),
         Err(bad) => {
             let exit = if wrong.is_empty() { Exit::Data } else { Exit::Config };
@@ -64,7 +70,11 @@ fn start_problems(config: &Config) -> Vec<Diagnostic> {
 fn problems_with(config: &Config, policy: &Policy) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     if let Ok(forward) = Forward::new(&config.upstream) {
-        problems.extend(reload::check_credentials(policy, &forward, "policy").err().unwrap_or_default());
+        problems.extend(
+            reload::check_credentials(policy, &forward, "policy")
+                .err()
+                .unwrap_or_default(),
+        );
     }
     if let UserSource::File(path) = &config.users.source {
         let read = users::read(path).map_err(|problem| vec![problem]);

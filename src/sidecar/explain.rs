@@ -49,7 +49,11 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn broken(problems: &[Diagnostic], exit: Exit) -> Self {
-        Self { text: String::new(), problems: problems.iter().map(Diagnostic::to_string).collect(), exit }
+        Self {
+            text: String::new(),
+            problems: problems.iter().map(Diagnostic::to_string).collect(),
+            exit,
+        }
     }
 }
 
@@ -75,7 +79,11 @@ pub fn explain(source: &Source, question: &Question, as_json: bool, now: UnixSec
     } else {
         in_words(&told)
     };
-    Report { text, problems: Vec::new(), exit }
+    Report {
+        text,
+        problems: Vec::new(),
+        exit,
+    }
 }
 
 fn ask(policy: &Policy, config: &Config, question: &Question, now: UnixSeconds) -> Explanation {
@@ -100,7 +108,9 @@ fn bearer(policy: &Policy, config: &Config, raw: &str, now: UnixSeconds) -> Call
     if let Err(error) = credential::parse(Some(header.as_bytes())) {
         return Caller::Refused(Denial::BadCredential(error));
     }
-    let Ok(key) = Hs256Key::new(&config.tokens.secret) else { return Caller::Nobody };
+    let Ok(key) = Hs256Key::new(&config.tokens.secret) else {
+        return Caller::Nobody;
+    };
     let rules = verifier_rules(config);
     match Verifier::new(key, rules).verify(raw, now) {
         Err(error) => Caller::Refused(Denial::TokenInvalid(error)),

@@ -27,3 +27,6 @@ pub mod reload;
 pub mod reply;
 pub mod server;
 pub mod users;
+
+#[cfg(test)]
+mod testing;

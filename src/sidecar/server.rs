@@ -165,7 +165,7 @@ pub async fn run(
 
     let mut stop = orders.stop;
     // An error means that nobody is left who could say anything else.
-    let _order = stop.wait_for(|stop| *stop).await;
+    drop(stop.wait_for(|stop| *stop).await);
     tracing::info!(in_flight = traffic.requests(), "stopping");
     stopping.store(true, Ordering::Relaxed);
     public_stop.send_replace(true);

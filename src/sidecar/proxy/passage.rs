@@ -108,6 +108,14 @@ impl Passage {
         pass: Pass,
         now: UnixSeconds,
     ) -> pingora::Result<bool> {
+        let request = match self.token_request(session, context, edition, pass, now).await {
+            Ok(request) => request,
+            Err(Refused { refusal, terms }) => {
+                self.refuse(context, terms.map(|terms| *terms), refusal);
+                return self.answer_refusal(session, context).await;
+            }
+        };
+        let TokenRequest { pass, body, epoch, now } = request;
         let Pass { terms, path, grant } = pass;
         let served = match &grant {
             None => Err(Refusal::Internal("token_endpoint_without_requirement")),
@@ -116,6 +124,8 @@ impl Passage {
                     terms: &terms,
                     grant,
                     jti: path.param("jti").map(|jti| jti.into_owned()),
+                    body,
+                    epoch,
                     now,
                 };
                 self.call(session, edition, &call).await
@@ -141,21 +151,54 @@ impl Passage {
         Ok(true)
     }
 
-    async fn call(
+    /// Reads the body where it counts, and then judges its sender again: a body may take its time, and a password or
+    /// token that was good when its head came may have ended since.
+    ///
+    /// INVARIANT(no session across a revocation): what is issued rests on a judgement made after the last byte came.
+    async fn token_request(
         &self,
         session: &mut Session,
+        context: &mut Context,
+        edition: &Edition,
+        pass: Pass,
+        now: UnixSeconds,
+    ) -> Result<TokenRequest, Refused> {
+        let (Action::TokenIssue, Some(grant)) = (pass.terms.action, &pass.grant) else {
+            return Ok(TokenRequest {
+                pass,
+                body: Bytes::new(),
+                epoch: 0,
+                now,
+            });
+        };
+        let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
+        let user = grant.user().clone();
+        let body = match body::collect(session, limit, self.timeouts.body).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                let terms = Some(Box::new(pass.terms));
+                return Err(Refused { refusal, terms });
+            }
+        };
+        let now = UnixSeconds(self.clock.unix_seconds());
+        let epoch = self.endpoints.epoch(&user);
+        let pass = self.judge(session, edition, context, now).await?;
+        Ok(TokenRequest { pass, body, epoch, now })
+    }
+
+    async fn call(
+        &self,
+        session: &Session,
         edition: &Edition,
         call: &Call<'_>,
     ) -> Result<crate::endpoints::EndpointAnswer, Refusal> {
         let policy = &edition.policy;
         let answer = match call.terms.action {
             Action::TokenIssue => {
-                let limit = call.terms.body_limit.unwrap_or(self.limits.body);
-                let body = body::collect(session, limit, self.timeouts.body).await?;
                 let content_type = session.req_header().headers.get(header::CONTENT_TYPE);
                 let content_type = content_type.and_then(|value| value.to_str().ok());
                 self.endpoints
-                    .issue(policy, call.grant, content_type, &body, call.now)
+                    .issue(policy, call.grant, content_type, &call.body, call.epoch, call.now)
                     .await
             }
             Action::TokenRefresh => {
@@ -287,11 +330,9 @@ impl Passage {
             Meaning::Ordinary => Ok(()),
             Meaning::PasswordChanged(user) => {
                 let policy = &arrival.edition.policy;
-                let changed = self
-                    .gate
-                    .authenticator()
-                    .on_password_changed(policy, &user, arrival.now)
-                    .await;
+                let now = UnixSeconds(self.clock.unix_seconds());
+                let authenticator = self.gate.authenticator();
+                let changed = authenticator.on_password_changed(policy, &user, now).await;
                 tracing::info!(target: crate::endpoints::audit::TARGET, event = "password_change", user, outcome = changed.label());
                 Ok(())
             }
@@ -357,11 +398,22 @@ impl Passage {
     }
 }
 
+/// A request to a token endpoint, all of it read.
+struct TokenRequest {
+    pass: Pass,
+    body: Bytes,
+    /// What the user's epoch was before the last judgement.
+    epoch: u64,
+    now: UnixSeconds,
+}
+
 /// One call of a token endpoint.
 struct Call<'a> {
     terms: &'a Terms,
     grant: &'a Grant,
     jti: Option<String>,
+    body: Bytes,
+    epoch: u64,
     now: UnixSeconds,
 }
 

@@ -1,1 +1,6 @@
+//! The whole sidecar over real sockets, with a toy gateway behind it.
 
+mod door;
+mod passing;
+mod refusing;
+mod stopping;
