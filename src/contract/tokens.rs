@@ -9,12 +9,16 @@ use crate::json::{self, Object, ParseError};
 use crate::time;
 use crate::validation::Violations;
 
+/// The most scopes of one token; the reference has no limit. Without one a token could become longer than any header, and
+/// the list of violations longer than the body.
+pub const MAX_SCOPES: usize = 64;
+
 /// The body of `POST …/auth/token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     /// How long the access token shall live, in seconds; `None` and 0 leave it to the configuration.
     pub ttl: Option<u64>,
-    /// The scopes it shall have: at least one, none of them empty.
+    /// The scopes it shall have: at least one and at most [`MAX_SCOPES`], none of them empty.
     pub scopes: Vec<String>,
 }
 
@@ -62,8 +66,10 @@ impl TokenRequest {
         if violations.check(scopes.is_some(), "TokenRequest.Scopes", "required") {
             let scopes = scopes.as_deref().unwrap_or_default();
             violations.check(!scopes.is_empty(), "TokenRequest.Scopes", "min");
-            for (index, scope) in scopes.iter().enumerate() {
-                violations.check(!scope.is_empty(), format!("TokenRequest.Scopes[{index}]"), "required");
+            if violations.check(scopes.len() <= MAX_SCOPES, "TokenRequest.Scopes", "max") {
+                for (index, scope) in scopes.iter().enumerate() {
+                    violations.check(!scope.is_empty(), format!("TokenRequest.Scopes[{index}]"), "required");
+                }
             }
         }
         violations.finish()?;

@@ -64,10 +64,12 @@ impl Authenticator {
     /// `verifier` is the front door's; `logins` says who knows the passwords.
     pub fn new(verifier: Verifier, denylist: Denylist, logins: LoginSettings) -> Self {
         let changes = Arc::new(PasswordChanges::new(denylist.clone()));
+        let list = denylist.clone();
+        let basic = Basic::new(logins, Box::new(move |user| list.epoch(user)));
         Self {
             verifier,
             denylist,
-            basic: Basic::new(logins),
+            basic,
             changes,
         }
     }

@@ -8,7 +8,7 @@ use gateward_auth::{Denial, Login, UnixSeconds, UserId};
 use gateward_policy::{Policy, UserNames};
 
 use super::flight::Flights;
-use super::known::{Generation, KnownLogin, KnownLogins, LoginKey};
+use super::known::{Epoch, Generation, KnownLogin, KnownLogins, LoginKey};
 use super::{Denied, canonical};
 use crate::gateway::{Gateway, LoginAnswer};
 use crate::users::UserFile;
@@ -48,10 +48,10 @@ struct Asked {
 }
 
 impl Basic {
-    pub(super) fn new(settings: LoginSettings) -> Self {
+    pub(super) fn new(settings: LoginSettings, epoch: Epoch) -> Self {
         Self {
             source: settings.source,
-            known: Arc::new(KnownLogins::new(settings.cache_key, settings.cache_ttl)),
+            known: Arc::new(KnownLogins::new(settings.cache_key, settings.cache_ttl, epoch)),
             flights: Flights::new(),
         }
     }

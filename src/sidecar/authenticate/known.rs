@@ -44,6 +44,7 @@ impl fmt::Debug for LoginKey {
 pub(crate) struct Generation {
     everybody: u64,
     user: u64,
+    epoch: u64,
 }
 
 #[derive(Clone)]
@@ -61,11 +62,15 @@ pub(crate) struct KnownLogins {
     hasher: RandomState,
     everybody: AtomicU64,
     users: Box<[AtomicU64]>,
+    epoch: Epoch,
 }
+
+/// The user's epoch in the denylist: it rises when the user's password changes, on whatever replica that was seen.
+pub(crate) type Epoch = Box<dyn Fn(&UserId) -> u64 + Send + Sync>;
 
 impl KnownLogins {
     /// Nothing known yet. `secret` is random and used nowhere else; `ttl` of zero means that nothing is kept.
-    pub(crate) fn new(secret: [u8; 32], ttl: Duration) -> Self {
+    pub(crate) fn new(secret: [u8; 32], ttl: Duration, epoch: Epoch) -> Self {
         let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
         for (to, from) in key.iter_mut().zip(secret) {
             *to = from;
@@ -80,6 +85,7 @@ impl KnownLogins {
             hasher: RandomState::new(),
             everybody: AtomicU64::new(0),
             users: (0..GENERATIONS).map(|_slot| AtomicU64::new(0)).collect(),
+            epoch,
         }
     }
 
@@ -97,6 +103,7 @@ impl KnownLogins {
         Generation {
             everybody: self.everybody.load(Ordering::Acquire),
             user: self.counter(user).map_or(0, |counter| counter.load(Ordering::Acquire)),
+            epoch: (self.epoch)(user),
         }
     }
 
@@ -157,7 +164,7 @@ mod tests {
     const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
     fn known() -> KnownLogins {
-        KnownLogins::new([7; 32], Duration::from_secs(60))
+        KnownLogins::new([7; 32], Duration::from_secs(60), Box::new(|_user| 0))
     }
 
     fn login(name: &str) -> KnownLogin {
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_key_of_one_process_is_of_no_use_in_another() {
-        let other = KnownLogins::new([8; 32], Duration::from_secs(60));
+        let other = KnownLogins::new([8; 32], Duration::from_secs(60), Box::new(|_user| 0));
         assert!(known().key("ABC123", b"secret") != other.key("ABC123", b"secret"));
     }
 
@@ -250,8 +257,23 @@ mod tests {
     }
 
     #[test]
+    fn a_login_from_before_a_revocation_elsewhere_is_not_believed_any_more() {
+        let epoch = Arc::new(AtomicU64::new(5));
+        let read = Arc::clone(&epoch);
+        let known = KnownLogins::new(
+            [7; 32],
+            Duration::from_secs(60),
+            Box::new(move |_user| read.load(Ordering::SeqCst)),
+        );
+        let key = remember(&known, "ABC123", "secret");
+        assert!(known.find(&key, NOW).is_some());
+        epoch.store(6, Ordering::SeqCst);
+        assert_eq!(known.find(&key, NOW), None);
+    }
+
+    #[test]
     fn without_a_lifetime_nothing_is_kept() {
-        let known = KnownLogins::new([7; 32], Duration::ZERO);
+        let known = KnownLogins::new([7; 32], Duration::ZERO, Box::new(|_user| 0));
         let key = remember(&known, "ABC123", "secret");
         assert_eq!(known.find(&key, NOW), None);
     }

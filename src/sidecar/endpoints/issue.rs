@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use gateward_auth::{Grant, UnixSeconds};
+use gateward_auth::{Grant, UnixSeconds, UserId, VerifiedToken};
 use gateward_boot::random;
 use gateward_contract::{TokenRequest, Violations};
 use gateward_denylist::{NewFamily, ids};
@@ -12,12 +12,16 @@ use super::audit::{self, Event};
 use super::{Desk, EndpointAnswer, EndpointRefusal, Endpoints};
 use crate::config::Attenuation;
 
-/// The most scopes a token may carry. With the longest names that a policy can declare, a token stays below the 8 KiB
-/// that the front door looks at.
-const MAX_SCOPES: usize = 64;
+/// Longer than a replica may be behind (a second), shorter than a revocation is kept (an hour at least).
+const RECENT_SECONDS: i64 = 600;
 
 impl Endpoints {
-    /// `POST …/auth/token`.
+    /// The user's epoch as far as this process knows. To be asked *before* a caller is judged, for whoever then issues.
+    pub fn epoch(&self, user: &UserId) -> u64 {
+        self.desk.denylist.epoch(user)
+    }
+
+    /// `POST …/auth/token`. `epoch` is what [`Endpoints::epoch`] said before the grant was made.
     ///
     /// # Errors
     ///
@@ -29,6 +33,7 @@ impl Endpoints {
         grant: &Grant,
         content_type: Option<&str>,
         body: &[u8],
+        epoch: u64,
         now: UnixSeconds,
     ) -> Result<EndpointAnswer, EndpointRefusal> {
         let request =
@@ -36,7 +41,7 @@ impl Endpoints {
         check_names(policy.catalogue(), &request.scopes)?;
         self.desk.attenuate(policy.catalogue(), grant, &request.scopes)?;
         let started = Instant::now();
-        let answer = self.desk.issue(grant, request, now).await;
+        let answer = self.desk.issue(grant, request, epoch, now).await;
         self.metrics.issued(answer.is_ok(), started.elapsed());
         answer
     }
@@ -47,6 +52,7 @@ impl Desk {
         &self,
         grant: &Grant,
         request: TokenRequest,
+        known_epoch: u64,
         now: UnixSeconds,
     ) -> Result<EndpointAnswer, EndpointRefusal> {
         let family = ids::new_family(random::bytes());
@@ -63,6 +69,13 @@ impl Desk {
         // INVARIANT(durable before signed): no token exists before the store has its family. Held by
         // `nothing_is_issued_while_the_store_is_away`.
         let epoch = self.denylist.open_family(session).await?;
+        let known_epoch = grant
+            .token()
+            .and_then(VerifiedToken::epoch)
+            .map_or(known_epoch, |of_token| of_token.max(known_epoch));
+        if overtaken(known_epoch, epoch, now) {
+            return Err(EndpointRefusal::Unavailable("revoked_meanwhile"));
+        }
         audit::record(&Event::Issued {
             user: grant.user(),
             family: &family,
@@ -101,17 +114,27 @@ impl Desk {
     }
 }
 
+/// Whether the user's credentials were revoked between the judgement and the store's answer, here or on another replica.
+/// The new family would carry the new epoch and so outlive the revocation: it is never signed, and the client comes
+/// again to be judged again.
+///
+/// INVARIANT(no session across a revocation): held by `a_grant_from_before_a_revocation_gets_no_session_after_it`.
+fn overtaken(known: u64, answered: u64, now: UnixSeconds) -> bool {
+    // An epoch is never below the second of its revocation, so one that is new to us and old all the same is one that
+    // this process has dropped already, long after it mattered to any token.
+    let recent = u64::try_from(now.minus(RECENT_SECONDS).0).unwrap_or(0);
+    answered > known && answered > recent
+}
+
 /// Every scope exists and may be asked for: `tokens:refresh` may not, it is what makes a refresh token.
 fn check_names(catalogue: &Catalogue, scopes: &[String]) -> Result<(), EndpointRefusal> {
     let mut violations = Violations::new();
-    if violations.check(scopes.len() <= MAX_SCOPES, "TokenRequest.Scopes", "max") {
-        for (index, name) in scopes.iter().enumerate() {
-            violations.check(
-                catalogue.grantable(name),
-                format!("TokenRequest.Scopes[{index}]"),
-                "oneof",
-            );
-        }
+    for (index, name) in scopes.iter().enumerate() {
+        violations.check(
+            catalogue.grantable(name),
+            format!("TokenRequest.Scopes[{index}]"),
+            "oneof",
+        );
     }
     violations
         .finish()

@@ -124,8 +124,9 @@ impl Bench {
     }
 
     async fn issue(&self, grant: &Grant, body: &str) -> Result<Pair, EndpointRefusal> {
+        let epoch = self.endpoints.epoch(grant.user());
         self.endpoints
-            .issue(&self.policy, grant, JSON, body.as_bytes(), NOW)
+            .issue(&self.policy, grant, JSON, body.as_bytes(), epoch, NOW)
             .await
             .map(Pair::of)
     }
@@ -289,7 +290,7 @@ async fn a_body_that_is_refused_says_what_the_reference_says() {
     let grant = bench.login("ABC123", None);
     let refusal = bench
         .endpoints
-        .issue(&bench.policy, &grant, None, b"{}", NOW)
+        .issue(&bench.policy, &grant, None, b"{}", 0, NOW)
         .await
         .unwrap_err();
     assert_eq!(
@@ -319,8 +320,8 @@ async fn a_scope_that_nobody_can_have_is_refused_before_anything_else_is_asked()
 async fn too_many_scopes_are_refused_with_one_line() {
     let bench = Bench::new().await;
     let grant = bench.login("ABC123", None);
-    for count in [65, 10_000] {
-        let body = serde_json::json!({ "scopes": vec!["all:any"; count] }).to_string();
+    for (name, count) in [("all:any", 65), ("all:any", 10_000), ("", 10_000)] {
+        let body = serde_json::json!({ "scopes": vec![name; count] }).to_string();
         let EndpointRefusal::Invalid(message) = bench.issue(&grant, &body).await.unwrap_err() else {
             panic!("{count}");
         };
@@ -391,6 +392,43 @@ async fn nothing_is_issued_while_the_store_is_away() {
         .await
         .unwrap_err();
     assert_eq!(refusal, EndpointRefusal::Unavailable("store_unavailable"));
+}
+
+#[tokio::test]
+async fn a_grant_from_before_a_revocation_gets_no_session_after_it() {
+    let bench = Bench::new().await;
+    let pair = bench.issue_any("ABC123").await;
+    let evidence = Evidence::Token {
+        token: bench.token(pair.access()),
+        standing: Standing::Clear,
+    };
+    let grants = [
+        bench.login("ABC123", None),
+        bench.grant("POST", "/api/3rdparty/v1/auth/token", evidence),
+    ];
+    let user = UserId::parse("ABC123").unwrap();
+    let before = bench.endpoints.epoch(&user);
+    bench.denylist.revoke_user(&user, NOW).await.unwrap();
+    let body = br#"{"scopes":["all:any"]}"#;
+    for grant in &grants {
+        let answer = bench
+            .endpoints
+            .issue(&bench.policy, grant, JSON, body, before, NOW)
+            .await;
+        assert_eq!(answer.unwrap_err(), EndpointRefusal::Unavailable("revoked_meanwhile"));
+    }
+    bench.issue_any("ABC123").await;
+}
+
+#[tokio::test]
+async fn a_revocation_that_this_process_has_forgotten_stops_nobody() {
+    let bench = Bench::new().await;
+    let user = UserId::parse("ABC123").unwrap();
+    bench.denylist.revoke_user(&user, NOW.minus(3600)).await.unwrap();
+    let grant = bench.login("ABC123", None);
+    let body = br#"{"scopes":["all:any"]}"#;
+    let answer = bench.endpoints.issue(&bench.policy, &grant, JSON, body, 0, NOW).await;
+    assert_eq!(answer.unwrap().status, 201);
 }
 
 // Refresh
