@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::proxy::Session;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::reply::Refusal;
 
@@ -30,14 +30,16 @@ pub async fn collect(session: &mut Session, limit: u64, deadline: Duration) -> R
             .await
             .map_err(|_broken| Refusal::BodyBroken)?;
     }
-    let deadline = Instant::now() + deadline;
+    timeout(deadline, read(session, limit))
+        .await
+        .unwrap_or(Err(Refusal::BodyTimeout))
+}
+
+async fn read(session: &mut Session, limit: u64) -> Result<Bytes, Refusal> {
     let mut body = BytesMut::new();
     loop {
-        let chunk = timeout_at(deadline, session.as_mut().read_request_body()).await;
-        match chunk
-            .map_err(|_elapsed| Refusal::BodyTimeout)?
-            .map_err(|_broken| Refusal::BodyBroken)?
-        {
+        let chunk = session.as_mut().read_request_body().await;
+        match chunk.map_err(|_broken| Refusal::BodyBroken)? {
             None => return Ok(body.freeze()),
             Some(chunk) if body.len() as u64 + chunk.len() as u64 > limit => return Err(Refusal::BodyTooLarge),
             Some(chunk) => body.extend_from_slice(&chunk),
@@ -63,3 +65,6 @@ fn expects_continue(session: &Session) -> bool {
     request.version == http::Version::HTTP_11
         && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
+
+#[cfg(test)]
+mod tests;

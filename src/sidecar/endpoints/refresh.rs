@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use gateward_auth::{FamilyId, Grant, TOKENS_REFRESH, UnixSeconds, VerifiedToken};
-use gateward_denylist::{Rotated, Rotation};
+use gateward_denylist::{Refused, Rotated, Rotation};
 use gateward_policy::Policy;
 
 use super::audit::{self, Event};
@@ -96,8 +96,11 @@ impl Desk {
                 return Err(EndpointRefusal::Unauthorized("refresh_reuse"));
             }
             Rotated::Refused(why) => {
-                tracing::debug!(reason = why.label(), "refresh token refused");
-                return Err(EndpointRefusal::Unauthorized("refresh_refused"));
+                return Err(EndpointRefusal::Unauthorized(match why {
+                    Refused::Unknown => "refresh_unknown",
+                    Refused::Revoked => "refresh_revoked",
+                    Refused::Expired => "refresh_expired",
+                }));
             }
         };
         audit::record(&Event::Refreshed {

@@ -480,7 +480,7 @@ async fn a_refresh_token_of_a_family_that_the_store_does_not_know_is_refused() {
     let pair = other.issue_any("ABC123").await;
     assert_eq!(
         bench.refresh(pair.refresh(), NOW).await.unwrap_err(),
-        unauthorized("refresh_refused")
+        unauthorized("refresh_unknown")
     );
 }
 
