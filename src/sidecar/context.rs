@@ -81,15 +81,49 @@ impl Stage {
         }
     }
 
-    /// Goes from admitted (or arrived) to refused; an earlier refusal stands.
-    pub fn refuse(&mut self, refusal: Refusal) {
-        *self = match std::mem::replace(self, Self::New) {
-            Self::New => Self::New,
-            Self::Arrived(arrival) => Self::Refused(arrival, None, refusal),
-            Self::Admitted(arrival, pass) => Self::Refused(arrival, Some(pass.terms.id), refusal),
-            Self::Served(arrival, route, _) => Self::Refused(arrival, Some(route), refusal),
-            refused @ Self::Refused(..) => refused,
-        };
+    /// The route, once one was found.
+    pub fn route(&self) -> Option<&RouteId> {
+        match self {
+            Self::New | Self::Arrived(_) => None,
+            Self::Admitted(_, pass) => Some(&pass.terms.id),
+            Self::Served(_, route, _) => Some(route),
+            Self::Refused(_, route, _) => route.as_ref(),
+        }
+    }
+
+    /// It may go to the gateway.
+    pub fn admit(&mut self, pass: Pass) {
+        if let Some(arrival) = self.take_arrival() {
+            *self = Self::Admitted(arrival, Box::new(pass));
+        }
+    }
+
+    /// A token endpoint answered it.
+    pub fn serve(&mut self, route: RouteId, token: Option<TokenId>) {
+        if let Some(arrival) = self.take_arrival() {
+            *self = Self::Served(arrival, route, token);
+        }
+    }
+
+    /// It was refused, on this route if one was found meanwhile. The first refusal stands.
+    pub fn refuse(&mut self, route: Option<RouteId>, refusal: Refusal) {
+        if matches!(self, Self::Refused(..)) {
+            return;
+        }
+        let route = route.or_else(|| self.route().cloned());
+        if let Some(arrival) = self.take_arrival() {
+            *self = Self::Refused(arrival, route, refusal);
+        }
+    }
+
+    fn take_arrival(&mut self) -> Option<Arrival> {
+        match std::mem::replace(self, Self::New) {
+            Self::New => None,
+            Self::Arrived(arrival)
+            | Self::Admitted(arrival, _)
+            | Self::Served(arrival, ..)
+            | Self::Refused(arrival, ..) => Some(arrival),
+        }
     }
 }
 

@@ -9,7 +9,9 @@
 //! A refusal is an answer, never an `Err`: Pingora logs errors and closes the client's connection for them.
 
 mod arrival;
+mod mishap;
 pub mod passage;
+mod tokens;
 
 use std::panic::AssertUnwindSafe;
 
@@ -173,6 +175,6 @@ impl ProxyHttp for Proxy {
     }
 
     fn request_summary(&self, session: &Session, _context: &Context) -> String {
-        passage::summary(session)
+        mishap::summary(session)
     }
 }

@@ -259,10 +259,9 @@ impl Refusal {
     }
 
     fn is_about_a_token(&self) -> bool {
-        match self {
-            Self::Unauthorized { denial, .. } => matches!(denial, Denial::TokenInvalid(_) | Denial::TokenRevoked(_)),
-            other => matches!(other, Self::Endpoint { status: 401, .. }),
-        }
+        let tokens = |denial: &Denial| matches!(denial, Denial::TokenInvalid(_) | Denial::TokenRevoked(_));
+        matches!(self, Self::Endpoint { status: 401, .. })
+            || matches!(self, Self::Unauthorized { denial, .. } if tokens(denial))
     }
 
     /// The closed-set word for logs and metrics.

@@ -1,3 +1,5 @@
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 use super::*;
 
 const MAX_HEAD: usize = 16 * 1024;

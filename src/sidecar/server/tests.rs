@@ -2,5 +2,6 @@
 
 mod door;
 mod passing;
+mod passwords;
 mod refusing;
 mod stopping;

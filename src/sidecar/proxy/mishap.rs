@@ -1,0 +1,160 @@
+//! What if something goes wrong on the way to the gateway or back?
+//!
+//! Decides whether a request may be tried again, and turns Pingora's errors into refusals. Never tells a client
+//! what went wrong inside.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::passage::{Passage, circumstances};
+use crate::context::{Context, Stage};
+use crate::reply::{GatewayTrouble, Refusal, delivery};
+
+impl Passage {
+    /// Nothing was sent: another address may be tried, whatever the method.
+    pub(super) fn not_connected(&self, context: &Context, mut error: Box<Error>) -> Box<Error> {
+        if let Some(site) = context.gateway.site.filter(|site| self.forward.sites().failed(*site)) {
+            tracing::error!(site, %error, "the gateway cannot be reached");
+        }
+        error.set_retry(context.gateway.attempts < self.forward.sites().attempts());
+        error
+    }
+
+    pub(super) fn connected(&self, context: &Context) {
+        if let Some(site) = context.gateway.site.filter(|site| self.forward.sites().reached(*site)) {
+            tracing::info!(site, "the gateway can be reached again");
+        }
+    }
+
+    /// May a request be sent again that may have left already?
+    ///
+    /// INVARIANT(never twice): only GET and HEAD, only when a pooled connection turned out to be dead, only
+    /// before the client got anything, and only once. Held by `tests::a_write_is_never_sent_twice`.
+    pub(super) fn broken(
+        &self,
+        session: &Session,
+        context: &Context,
+        mut error: Box<Error>,
+        reused: bool,
+    ) -> Box<Error> {
+        error.retry.decide_reuse(reused);
+        let harmless = matches!(session.req_header().method, Method::GET | Method::HEAD);
+        let untouched = session.response_written().is_none() && context.gateway.status.is_none();
+        let first = context.gateway.attempts <= self.forward.sites().attempts();
+        if !(harmless && untouched && first) || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    /// Counts a piece of the request's body; too much or too slow is an error.
+    pub(super) fn body_piece(&self, context: &mut Context, piece: Option<&Bytes>) -> pingora::Result<()> {
+        let Some(piece) = piece else { return Ok(()) };
+        context.body_bytes += piece.len() as u64;
+        let limit = context
+            .stage
+            .pass()
+            .and_then(|pass| pass.terms.body_limit)
+            .unwrap_or(self.limits.body);
+        if context.body_bytes > limit {
+            return stop(context, Refusal::BodyTooLarge);
+        }
+        if context.started.elapsed() > patience(self.timeouts.body, context.body_bytes) {
+            return stop(context, Refusal::BodyTimeout);
+        }
+        Ok(())
+    }
+
+    /// Answers a request that failed on its way. Returns the status that was sent, or 0 when nobody is listening.
+    pub(super) async fn failed(&self, session: &mut Session, error: &Error, context: &mut Context) -> u16 {
+        let Some(refusal) = self.refusal_for(session, error, context) else {
+            return 0;
+        };
+        if let Refusal::Gateway(trouble) = &refusal {
+            self.observer.gateway_failed(*trouble);
+        }
+        tracing::debug!(%error, reason = refusal.label(), "a request failed on its way");
+        context.stage.refuse(None, refusal);
+        if session
+            .response_written()
+            .is_some_and(|header| !header.status.is_informational())
+        {
+            return 0;
+        }
+        let Stage::Refused(_, _, refusal) = &context.stage else {
+            return 0;
+        };
+        let answer = refusal.to_answer(&circumstances(context));
+        match delivery::send(session, answer, true).await {
+            Ok(()) => refusal.status(),
+            Err(_) => 0,
+        }
+    }
+
+    fn refusal_for(&self, session: &Session, error: &Error, context: &Context) -> Option<Refusal> {
+        if let Stage::Refused(_, _, refusal) = &context.stage {
+            return Some(refusal.clone());
+        }
+        match (error.esource(), error.etype()) {
+            (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::BodyTimeout),
+            (ErrorSource::Downstream, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed) => {
+                None
+            }
+            (ErrorSource::Downstream, ErrorType::WriteTimedout | ErrorType::ConnectError) => None,
+            (ErrorSource::Downstream, _) => Some(Refusal::BodyBroken),
+            (ErrorSource::Upstream, kind) => Some(Refusal::Gateway(trouble(kind))),
+            (ErrorSource::Internal | ErrorSource::Unset, _) => {
+                tracing::error!(%error, summary = summary(session), "a request failed inside the sidecar");
+                Some(Refusal::Internal("proxy"))
+            }
+        }
+    }
+}
+
+/// How long a body of so many bytes may take: a slow line is no offence, a trickle is.
+fn patience(base: Duration, bytes: u64) -> Duration {
+    const SLOWEST_BYTES_PER_SECOND: u64 = 4096;
+    base + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+}
+
+/// Ends a request that is on its way. The error carries no text: the refusal says it all.
+pub(super) fn stop(context: &mut Context, refusal: Refusal) -> pingora::Result<()> {
+    let status = refusal.status();
+    context.stage.refuse(None, refusal);
+    Err(Error::new(ErrorType::HTTPStatus(status)))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of Pingora's long list only this matters here"
+)]
+fn trouble(kind: &ErrorType) -> GatewayTrouble {
+    match kind {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => GatewayTrouble::Timeout,
+        ErrorType::ConnectTimedout
+        | ErrorType::ConnectRefused
+        | ErrorType::ConnectNoRoute
+        | ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError
+        | ErrorType::ConnectError
+        | ErrorType::SocketError => GatewayTrouble::Unreachable,
+        _ => GatewayTrouble::Broken,
+    }
+}
+
+/// Method and path for Pingora's own log lines: never the query, which may hold a token.
+pub(super) fn summary(session: &Session) -> String {
+    let request = session.req_header();
+    let path = request
+        .raw_path()
+        .split(|byte| *byte == b'?')
+        .next()
+        .unwrap_or_default();
+    format!("{} {}", request.method, String::from_utf8_lossy(path))
+}
