@@ -71,7 +71,8 @@ impl Passage {
     /// Reads the body where it counts, and then judges its sender again: a body may take its time, and a password or
     /// token that was good when its head came may have ended since.
     ///
-    /// INVARIANT(no session across a revocation): what is issued rests on a judgement made after the last byte came.
+    /// INVARIANT(no session across a revocation): what is issued rests on a judgement made after the last byte came. Held
+    /// by `a_token_request_that_waits_with_its_body_gets_no_session_after_it`.
     async fn token_request(
         &self,
         session: &mut Session,
