@@ -250,13 +250,18 @@ impl Sidecar {
     }
 
     pub(crate) async fn start_with(toy: &Toy, text: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in(toy, text, |config, _folder| change(config)).await
+    }
+
+    /// As [`Self::start_with`], for changes that need files.
+    pub(crate) async fn start_in(toy: &Toy, text: &str, change: impl FnOnce(&mut Config, &std::path::Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(folder.path(), toy.address, text);
-        change(&mut config);
+        change(&mut config, folder.path());
         let (commander, orders) = server::orders();
         let (sender, ready) = oneshot::channel();
         let done = tokio::spawn(server::run(config, Clock::system(), orders, |bound| {
-            sender.send(bound).unwrap()
+            sender.send(bound).unwrap();
         }));
         let bound = timeout(DEADLINE, ready).await.unwrap();
         let bound = match bound {
@@ -280,6 +285,18 @@ impl Sidecar {
         let mut line = self.connect().await;
         line.say(request).await;
         line.hear().await
+    }
+
+    /// Waits until the metrics say so: a request is counted after its answer was sent.
+    pub(crate) async fn counted(&self, wanted: &str) {
+        let wait = async {
+            while !self.admin("/metrics").await.body.contains(wanted) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("never counted: {wanted}"));
     }
 
     pub(crate) async fn admin(&self, path: &str) -> Answer {

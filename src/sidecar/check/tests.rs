@@ -1,1 +1,76 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::fs;
+
+use gateward_boot::config::File;
+
+use super::*;
+
+fn checked(text: &str, variables: &[(&str, &str)]) -> Report {
+    let source = Source {
+        file: Some(File {
+            name: "gateward.yaml".to_owned(),
+            text: text.to_owned(),
+        }),
+        environment: variables.iter().copied().collect(),
+        ..Source::default()
+    };
+    check(&source)
+}
+
+#[test]
+fn what_is_built_in_is_good() {
+    let report = checked("", &[]);
+    assert_eq!((report.exit, &report.problems), (Exit::Success, &Vec::new()));
+    assert!(report.text.contains("policy: good (smsgate "), "{}", report.text);
+}
+
+#[test]
+fn a_bad_configuration_is_78_and_every_problem_is_told() {
+    let report = checked("listen: nonsense\nunknown: 1\ntokens: { access_ttl: soon }\n", &[]);
+    assert_eq!(report.exit.code(), 78);
+    assert!(report.problems.len() >= 3, "{:?}", report.problems);
+}
+
+#[test]
+fn a_bad_policy_is_65_and_every_problem_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    fs::write(
+        &path,
+        "policy: a\nrouter: nonsense\nroutes:\n  - { id: a, match: [ GET a ] }\n",
+    )
+    .unwrap();
+    let report = checked(&format!("policy: {}\n", path.display()), &[]);
+    assert_eq!(report.exit.code(), 65);
+    assert!(report.problems.len() >= 2, "{:?}", report.problems);
+    assert!(
+        report.problems.iter().all(|problem| problem.contains("policy.yaml")),
+        "{:?}",
+        report.problems
+    );
+}
+
+#[test]
+fn a_credential_that_a_policy_wants_and_nobody_configured_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    let policy = "
+policy: a
+router: strict
+scopes: { a:b: A }
+routes:
+  - { id: a, match: [ GET /a ], with: [ jwt ], scope: a:b, action: forward, credential: header }
+";
+    fs::write(&path, policy).unwrap();
+    let report = checked(&format!("policy: {}\n", path.display()), &[]);
+    assert_eq!(report.exit.code(), 78);
+    assert!(
+        report
+            .problems
+            .iter()
+            .any(|problem| problem.contains("credential header")),
+        "{:?}",
+        report.problems
+    );
+}

@@ -1,1 +1,242 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::sync::Arc;
+
+use gateward_auth::{Accepts, Evidence, Need, OnOutage, Requirement, Scope, UserId, decide};
+use gateward_boot::metrics::Metrics;
+use gateward_policy::{Policy, Resolution, UpstreamCredential};
+use pingora::http::RequestHeader;
+
+use super::*;
+use crate::config::{CredentialKind, Decisions, UpstreamBasic, UpstreamHeader};
+use crate::headers::{Origin, Proto};
+use crate::observe::Observer;
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+fn upstream(kind: CredentialKind) -> Upstream {
+    let folder = std::env::temp_dir();
+    let mut upstream = crate::testing::config(&folder, ([127, 0, 0, 1], 3100).into(), "").upstream;
+    upstream.credential = kind;
+    upstream.basic = Some(UpstreamBasic {
+        user: "sms".to_owned(),
+        password: gateward_auth::Secret::new("p:w"),
+    });
+    upstream.header = Some(UpstreamHeader {
+        name: "x-api-key".to_owned(),
+        value: gateward_auth::Secret::new("the key"),
+    });
+    upstream
+}
+
+fn policy() -> Policy {
+    let compiled = gateward_policy::compile("smsgate", gateward_policy::SMSGATE);
+    compiled.unwrap_or_else(|problems| panic!("{problems:?}")).policy
+}
+
+fn arrival(policy: Policy) -> Arrival {
+    let observer = Observer::new(&Metrics::new(), Decisions::Off).unwrap();
+    Arrival {
+        request_id: "r-1".into(),
+        origin: Origin {
+            client: [1, 2, 3, 4].into(),
+            forwarded_for: "1.2.3.4".to_owned(),
+            proto: Proto::Https,
+            host: Some("sms.example".parse().unwrap()),
+        },
+        method: Method::POST,
+        edition: Arc::new(observer.edition(policy)),
+        now: NOW,
+        wants_problem: false,
+    }
+}
+
+fn pass(policy: &Policy, method: &str, path: &str, granted: bool) -> Pass {
+    let Resolution::Route { route, path } = policy.resolve(method, path.as_bytes()) else {
+        panic!("{path}")
+    };
+    let scope = Scope::parse("messages:send").unwrap();
+    let need = Need::Scope {
+        scope,
+        exact: false,
+        wildcard: None,
+    };
+    let requirement = Requirement {
+        accepts: Accepts::BOTH,
+        need,
+    };
+    let login = Evidence::Login {
+        user: UserId::parse("SOMEBODY").unwrap(),
+        scopes: None,
+    };
+    let grant = granted.then(|| decide(&requirement, login, OnOutage::Closed).unwrap());
+    Pass {
+        terms: route.into(),
+        path,
+        grant,
+    }
+}
+
+fn request() -> RequestHeader {
+    let mut request = RequestHeader::build("POST", b"/3rdparty/V1/messages/?a=b&c=%2F", None).unwrap();
+    request.append_header("Host", "sms.example").unwrap();
+    request.append_header("Authorization", "Bearer the-client's").unwrap();
+    request.append_header("X-Api-Key", "the-client's").unwrap();
+    request
+}
+
+/// What the gateway gets in the place of the client's credential: `Authorization` and the configured header.
+fn stamped(kind: CredentialKind, path: (&str, &str), granted: bool) -> (Option<String>, Option<String>) {
+    let policy = policy();
+    let (pass, forward) = (
+        pass(&policy, path.0, path.1, granted),
+        Forward::new(&upstream(kind)).unwrap(),
+    );
+    let mut request = request();
+    forward
+        .stamp(&pass, &arrival(policy), &GatewayLeg::default(), &mut request, NOW)
+        .unwrap();
+    let text = |name: &str| {
+        request
+            .headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    (text("authorization"), text("x-api-key"))
+}
+
+const SEND: (&str, &str) = ("POST", "/3rdparty/v1/messages");
+const DEVICE: (&str, &str) = ("GET", "/mobile/v1/device");
+const HEALTH: (&str, &str) = ("GET", "/health");
+
+#[test]
+fn no_client_credential_leaves() {
+    let (authorization, key) = stamped(CredentialKind::Mint, SEND, true);
+    assert!(authorization.unwrap().starts_with("Bearer eyJ"));
+    assert_eq!(key, None);
+    let (authorization, key) = stamped(CredentialKind::Basic, SEND, true);
+    assert_eq!((authorization.as_deref(), key), (Some("Basic c21zOnA6dw=="), None));
+    let (authorization, key) = stamped(CredentialKind::Header, SEND, true);
+    assert_eq!((authorization, key.as_deref()), (None, Some("the key")));
+    for kind in [CredentialKind::Mint, CredentialKind::Basic, CredentialKind::Header] {
+        assert_eq!(
+            stamped(kind, HEALTH, false),
+            (None, None),
+            "a public route has no credential"
+        );
+        let (authorization, key) = stamped(kind, DEVICE, false);
+        assert_eq!(
+            (authorization.as_deref(), key),
+            (Some("Bearer the-client's"), None),
+            "passed through"
+        );
+    }
+    let (authorization, _) = stamped(CredentialKind::Passthrough, SEND, true);
+    assert_eq!(authorization.as_deref(), Some("Bearer the-client's"));
+}
+
+#[test]
+fn stamping_twice_changes_nothing_else() {
+    let policy = policy();
+    let pass = pass(&policy, SEND.0, SEND.1, true);
+    let arrival = arrival(policy);
+    let forward = Forward::new(&upstream(CredentialKind::Basic)).unwrap();
+    let mut leg = GatewayLeg::default();
+    assert!(forward.peer(&pass.terms, &mut leg).is_some());
+    let mut once = request();
+    forward.stamp(&pass, &arrival, &leg, &mut once, NOW).unwrap();
+    let mut twice = once.clone();
+    forward.stamp(&pass, &arrival, &leg, &mut twice, NOW).unwrap();
+    assert_eq!(once.raw_path(), b"/api/3rdparty/v1/messages?a=b&c=%2F");
+    assert_eq!(twice.raw_path(), once.raw_path());
+    assert_eq!(twice.headers, once.headers);
+    let text = |name: &str| once.headers.get(name).unwrap().to_str().unwrap();
+    assert_eq!(text("host"), "127.0.0.1:3100");
+    assert_eq!(text("x-forwarded-host"), "sms.example");
+    assert_eq!(text("x-forwarded-for"), "1.2.3.4");
+    assert_eq!(text("x-forwarded-proto"), "https");
+    assert_eq!(text("x-request-id"), "r-1");
+}
+
+#[test]
+fn a_stream_has_no_read_timeout_and_a_write_is_tried_at_every_address() {
+    let policy = policy();
+    let forward = Forward::new(&upstream(CredentialKind::Mint)).unwrap();
+    let mut leg = GatewayLeg::default();
+    let events = pass(&policy, "GET", "/mobile/v1/events", false);
+    assert_eq!(
+        forward.peer(&events.terms, &mut leg).unwrap().options.read_timeout,
+        None
+    );
+    let send = pass(&policy, SEND.0, SEND.1, true);
+    assert!(
+        forward
+            .peer(&send.terms, &mut leg)
+            .unwrap()
+            .options
+            .read_timeout
+            .is_some()
+    );
+    assert_eq!(leg.attempts, 2);
+}
+
+fn answer(status: u16, fields: &[(&'static str, &str)]) -> ResponseHeader {
+    let mut response = ResponseHeader::build(status, None).unwrap();
+    for (name, value) in fields {
+        response.append_header(*name, *value).unwrap();
+    }
+    response
+}
+
+#[test]
+fn a_changed_password_is_noticed_where_the_policy_says_so() {
+    let policy = policy();
+    let forward = Forward::new(&upstream(CredentialKind::Mint)).unwrap();
+    let change = pass(&policy, "PATCH", "/mobile/v1/user/password", false);
+    let other = pass(&policy, "PATCH", "/mobile/v1/device", false);
+    let arrival = arrival(policy);
+    let meaning = |pass: &Pass, status| {
+        let mut response = answer(status, &[("X-Gateward-User", "ABC123")]);
+        let meaning = forward.receive(pass, &arrival, &mut response);
+        assert_eq!(response.headers.get("x-gateward-user"), None);
+        meaning
+    };
+    assert_eq!(meaning(&change, 204), Meaning::PasswordChanged("ABC123".to_owned()));
+    assert_eq!(meaning(&change, 401), Meaning::Ordinary);
+    assert_eq!(meaning(&other, 204), Meaning::Ordinary);
+}
+
+#[test]
+fn a_401_is_ours_only_where_the_credential_was() {
+    let policy = policy();
+    let arrival = |_: ()| arrival(self::policy());
+    let about = |kind, path: (&str, &str), granted, status| {
+        let forward = Forward::new(&upstream(kind)).unwrap();
+        let pass = pass(&policy, path.0, path.1, granted);
+        let mut response = answer(status, &[("WWW-Authenticate", "Basic")]);
+        let meaning = forward.receive(&pass, &arrival(()), &mut response);
+        (meaning, response.headers.contains_key("www-authenticate"))
+    };
+    let rejected = Meaning::Trouble(GatewayTrouble::RejectedCredential);
+    for kind in [CredentialKind::Mint, CredentialKind::Basic, CredentialKind::Header] {
+        assert_eq!(about(kind, SEND, true, 401), (rejected.clone(), false));
+        assert_eq!(about(kind, SEND, true, 403), (Meaning::Ordinary, false));
+        assert_eq!(about(kind, DEVICE, false, 401), (Meaning::Ordinary, true));
+    }
+    assert_eq!(
+        about(CredentialKind::Passthrough, SEND, true, 401),
+        (Meaning::Ordinary, true)
+    );
+}
+
+#[test]
+fn a_credential_that_is_not_configured_is_found_before_the_first_request() {
+    let mut upstream = upstream(CredentialKind::Mint);
+    upstream.mint = None;
+    let forward = Forward::new(&upstream).unwrap();
+    let terms: Vec<Terms> = policy().routes().iter().map(Terms::from).collect();
+    assert_eq!(
+        forward.identity().missing_for(terms.iter()),
+        Some(UpstreamCredential::Mint.label())
+    );
+}

@@ -176,11 +176,12 @@ async fn a_401_to_our_own_token_is_our_fault() {
         .ask(&request("GET /mobile/v1/device", &["Authorization: Bearer x"]))
         .await;
     assert_eq!(device.status, 401, "a device's 401 is its own");
-    let metrics = sidecar.admin("/metrics").await.body;
-    assert!(
-        metrics.contains("gateward_refusals_total{reason=\"upstream_rejected_credential\"} 1"),
-        "{metrics}"
-    );
+    sidecar
+        .counted("gateward_refusals_total{reason=\"upstream_rejected_credential\"} 1")
+        .await;
+    sidecar
+        .counted("gateward_upstream_refusals_total{route=\"mobile.device\",status=\"401\"} 1")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -359,4 +360,65 @@ async fn a_head_request_has_the_headers_of_a_get() {
         let answer = line.hear_head().await;
         assert_eq!((answer.status, answer.one("content-length")), (200, "7"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_ends_the_tokens_before_the_answer_leaves() {
+    let toy = Toy::new(|asked| {
+        if asked.line().starts_with("PATCH") {
+            Act::Say("HTTP/1.1 204 No Content\r\nX-Gateward-User: somebody\r\n\r\n".to_owned())
+        } else {
+            good()
+        }
+    })
+    .await;
+    let sidecar = Sidecar::start(&toy).await;
+    let bearer = bearer(&["messages:list"]);
+    assert_eq!(sidecar.ask(&request(LIST, &[&bearer])).await.status, 200);
+    let fields = ["Authorization: Bearer device-token", "Content-Length: 2"];
+    let changed = sidecar
+        .ask(&(request("PATCH /mobile/v1/user/password", &fields) + "{}"))
+        .await;
+    assert_eq!((changed.status, changed.all("x-gateward-user").len()), (204, 0));
+    assert_eq!(sidecar.ask(&request(LIST, &[&bearer])).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_is_not_passed_on_and_what_follows_is_judged() {
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start(&toy).await;
+    let mut line = sidecar.connect().await;
+    let upgrade = request("GET /health", &["Upgrade: foo", "Connection: Upgrade"]);
+    let smuggled = request("DELETE /api/3rdparty/v1/devices/a", &[]);
+    line.say(&(upgrade + &smuggled)).await;
+    assert_eq!(line.hear().await.status, 200);
+    assert_eq!(toy.asked().len(), 1);
+    assert!(toy.last().all("upgrade").is_empty());
+    assert!(line.is_closed().await, "the rest was thrown away");
+    assert_eq!(toy.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_proxy_is_believed_about_the_client() {
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start_with(&toy, "trusted_proxies: [ 127.0.0.0/8 ]\n", |_| {}).await;
+    let fields = [
+        "X-Forwarded-For: 9.9.9.9, 1.2.3.4",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: public.example",
+    ];
+    assert_eq!(sidecar.ask(&request("GET /health", &fields)).await.status, 200);
+    let asked = toy.last();
+    assert_eq!(asked.one("x-forwarded-for"), Some("1.2.3.4, 127.0.0.1"));
+    assert_eq!(asked.one("x-forwarded-proto"), Some("https"));
+    assert_eq!(asked.one("x-forwarded-host"), Some("public.example"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_passes_whole() {
+    let body = "x".repeat(3_000_000);
+    let toy = Toy::new(move |_| say("200 OK", "", &body)).await;
+    let sidecar = Sidecar::start(&toy).await;
+    let answer = sidecar.ask(&request(LIST, &[&bearer(&["messages:list"])])).await;
+    assert_eq!((answer.status, answer.body.len()), (200, 3_000_000));
 }
