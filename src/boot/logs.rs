@@ -26,7 +26,7 @@ pub enum Level {
     Info,
     /// Why it happened.
     Debug,
-    /// Everything, also from the libraries.
+    /// Everything of our own, and what the libraries think worth telling.
     Trace,
 }
 
@@ -50,13 +50,11 @@ impl Level {
         }
     }
 
-    /// What is wanted of the libraries: their remarks are only worth reading when everything is.
+    /// What is wanted of the libraries. Never their debug lines: HTTP libraries print whole request heads there, and
+    /// with them passwords and tokens.
     fn of_libraries(self) -> LevelFilter {
-        if self == Self::Trace {
-            LevelFilter::TRACE
-        } else {
-            self.filter().min(LevelFilter::WARN)
-        }
+        let most = if self == Self::Trace { LevelFilter::INFO } else { LevelFilter::WARN };
+        self.filter().min(most)
     }
 }
 

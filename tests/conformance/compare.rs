@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Which differences are allowed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Leniency {
+pub(crate) struct Leniency {
     /// Any object may have more keys.
     pub may_add: bool,
     /// The order of the top-level array means nothing.
@@ -18,7 +18,7 @@ pub struct Leniency {
 }
 
 /// Compares trees; the error names the place.
-pub fn json(expected: &Value, actual: &Value, leniency: Leniency) -> Result<(), String> {
+pub(crate) fn json(expected: &Value, actual: &Value, leniency: Leniency) -> Result<(), String> {
     if leniency.unordered
         && let (Value::Array(expected), Value::Array(actual)) = (expected, actual)
     {
@@ -91,7 +91,7 @@ const BEGINNINGS: [&str; 2] = [
 ];
 
 /// Compares texts: `${any:…}` stands for any text of that kind, and instants count, not their spelling.
-pub fn text(pattern: &str, actual: &str) -> Result<(), String> {
+pub(crate) fn text(pattern: &str, actual: &str) -> Result<(), String> {
     let fail = || Err(format!("{actual:?} instead of {pattern:?}"));
     if let Some(beginning) = BEGINNINGS.iter().find(|beginning| pattern.starts_with(*beginning)) {
         return if actual.starts_with(beginning) { Ok(()) } else { fail() };

@@ -9,23 +9,23 @@ use time::macros::format_description;
 
 /// What has been captured so far, and when the scenario began.
 #[derive(Debug)]
-pub struct Names {
+pub(crate) struct Names {
     values: BTreeMap<String, String>,
     start: OffsetDateTime,
 }
 
 impl Names {
-    pub fn new(private_token: &str, start: OffsetDateTime) -> Self {
+    pub(crate) fn new(private_token: &str, start: OffsetDateTime) -> Self {
         let values = BTreeMap::from([("private_token".to_owned(), private_token.to_owned())]);
         Self { values, start }
     }
 
-    pub fn capture(&mut self, name: &str, value: String) {
+    pub(crate) fn capture(&mut self, name: &str, value: String) {
         self.values.insert(name.to_owned(), value);
     }
 
     /// The text with every expression replaced, the innermost first; `${any:…}` stays for the comparison.
-    pub fn expand(&self, text: &str) -> String {
+    pub(crate) fn expand(&self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -39,7 +39,7 @@ impl Names {
     }
 
     /// [`Self::expand`] for every text and key in a tree.
-    pub fn expand_all(&self, value: &Value) -> Value {
+    pub(crate) fn expand_all(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.expand(text)),
             Value::Array(items) => items.iter().map(|item| self.expand_all(item)).collect(),
@@ -80,14 +80,14 @@ impl Names {
 
     fn moment(&self, offset: &str) -> String {
         let sign = if offset.starts_with('-') { -1 } else { 1 };
-        let moment = self.start + duration(&offset[1..]) * sign;
+        let moment: OffsetDateTime = self.start + duration(&offset[1..]) * sign;
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
         moment.format(&format).expect("time")
     }
 }
 
 /// `2100ms`, `10s`, `5m`, `1h`, `2d`.
-pub fn duration(text: &str) -> time::Duration {
+pub(crate) fn duration(text: &str) -> time::Duration {
     let digits = text.find(|c: char| !c.is_ascii_digit()).expect("unit");
     let number: i64 = text[..digits].parse().expect("number");
     match &text[digits..] {

@@ -36,12 +36,12 @@ const ROUTES: &[&str] = &[
 const EVENTS: &[&str] = &["MessagesExportRequested", "SettingsUpdated", "WebhooksUpdated"];
 
 /// Whether a whole recording waits.
-pub fn is_pending_scenario(name: &str) -> bool {
+pub(crate) fn is_pending_scenario(name: &str) -> bool {
     SCENARIOS.contains(&name)
 }
 
 /// Whether the step waits. Refusals do not: the sidecar answers them before the core is asked.
-pub fn is_pending_step(method: &str, path: &str, expect: &Value) -> bool {
+pub(crate) fn is_pending_step(method: &str, path: &str, expect: &Value) -> bool {
     if expect["status"] == 401 || expect["status"] == 403 {
         return false;
     }
@@ -59,6 +59,6 @@ pub fn is_pending_step(method: &str, path: &str, expect: &Value) -> bool {
 }
 
 /// Whether a frame on an event stream waits.
-pub fn is_pending_frame(frame: &Value) -> bool {
+pub(crate) fn is_pending_frame(frame: &Value) -> bool {
     frame["event"].as_str().is_some_and(|event| EVENTS.contains(&event))
 }

@@ -16,7 +16,7 @@ use crate::scenario::{Auth, Request, Scenario, Step, StreamExpect};
 use crate::support::http::{self, Connection, Response};
 
 /// Plays all steps; the error names the step.
-pub async fn play(scenario: &Scenario, server: SocketAddr, private_token: &str) -> Result<(), String> {
+pub(crate) async fn play(scenario: &Scenario, server: SocketAddr, private_token: &str) -> Result<(), String> {
     let mut player = Player {
         server,
         names: Names::new(private_token, OffsetDateTime::now_utc()),

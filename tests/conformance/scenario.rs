@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A recorded file.
 #[derive(Debug, Deserialize)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub name: String,
     #[serde(default)]
     pub needs: BTreeMap<String, String>,
@@ -20,7 +20,7 @@ pub struct Scenario {
 
 /// One step; which of the optional parts it has says what kind of step it is.
 #[derive(Debug, Deserialize)]
-pub struct Step {
+pub(crate) struct Step {
     pub name: String,
     #[serde(default)]
     pub request: Option<Request>,
@@ -48,7 +48,7 @@ pub struct Step {
 
 /// What is sent.
 #[derive(Debug, Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     pub method: String,
     pub path: String,
     #[serde(default)]
@@ -68,7 +68,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 
 /// Who sends it.
 #[derive(Debug, Deserialize)]
-pub struct Auth {
+pub(crate) struct Auth {
     #[serde(default)]
     pub basic: Option<[String; 2]>,
     #[serde(default)]
@@ -77,7 +77,7 @@ pub struct Auth {
 
 /// Where we differ on purpose.
 #[derive(Debug, Deserialize)]
-pub struct Ours {
+pub(crate) struct Ours {
     #[serde(default)]
     pub expect: Option<Value>,
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Ours {
 
 /// Opens an event stream.
 #[derive(Debug, Deserialize)]
-pub struct OpenStream {
+pub(crate) struct OpenStream {
     #[serde(rename = "as")]
     pub name: String,
     pub path: String,
@@ -98,7 +98,7 @@ pub struct OpenStream {
 
 /// What comes on an event stream.
 #[derive(Debug, Deserialize)]
-pub struct StreamExpect {
+pub(crate) struct StreamExpect {
     pub stream: String,
     #[serde(default)]
     pub within: Option<String>,
@@ -111,7 +111,7 @@ pub struct StreamExpect {
 }
 
 /// All recordings of a folder, by name.
-pub fn load_all(folder: &Path) -> Vec<Scenario> {
+pub(crate) fn load_all(folder: &Path) -> Vec<Scenario> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("exchanges")
         .map(|entry| entry.expect("entry").path())

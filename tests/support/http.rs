@@ -10,11 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// No answer of a test server takes longer than this.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request as it will stand on the wire.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -24,7 +24,7 @@ pub struct Request {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Response {
+pub(crate) struct Response {
     /// The status code.
     pub status: u16,
     /// Header fields in their order, names in lower case.
@@ -35,7 +35,7 @@ pub struct Response {
 
 impl Request {
     /// A request without body, `target` as it stands.
-    pub fn new(method: &str, target: &str) -> Self {
+    pub(crate) fn new(method: &str, target: &str) -> Self {
         Self {
             method: method.to_owned(),
             target: target.to_owned(),
@@ -46,62 +46,62 @@ impl Request {
     }
 
     /// `GET target`.
-    pub fn get(target: &str) -> Self {
+    pub(crate) fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
     /// `POST target`.
-    pub fn post(target: &str) -> Self {
+    pub(crate) fn post(target: &str) -> Self {
         Self::new("POST", target)
     }
 
     /// Adds a header field; the same name may come twice.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// `Authorization: Basic …`.
-    pub fn basic(self, user: &str, password: &str) -> Self {
+    pub(crate) fn basic(self, user: &str, password: &str) -> Self {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         self.header("Authorization", &format!("Basic {text}"))
     }
 
     /// `Authorization: Bearer …`.
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
     /// A JSON body.
-    pub fn json(self, body: &Value) -> Self {
+    pub(crate) fn json(self, body: &Value) -> Self {
         self.header("Content-Type", "application/json").body(body.to_string())
     }
 
     /// A body as it stands, without a content type.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
     /// The loopback address to send from.
-    pub fn from(mut self, source: Ipv4Addr) -> Self {
+    pub(crate) fn from(mut self, source: Ipv4Addr) -> Self {
         self.source = Some(source);
         self
     }
 
     /// The method.
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         &self.method
     }
 
     /// Header fields whose name is `name`, without regard to case.
-    pub fn has_header(&self, name: &str) -> bool {
+    pub(crate) fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
     /// The bytes on the wire.
-    pub fn bytes(&self, host: SocketAddr) -> Vec<u8> {
+    pub(crate) fn bytes(&self, host: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.has_header("host") {
             head.push_str(&format!("Host: {host}\r\n"));
@@ -120,7 +120,7 @@ impl Request {
     }
 
     /// Sends the request on a connection of its own and reads the whole answer.
-    pub async fn send(&self, to: SocketAddr) -> Response {
+    pub(crate) async fn send(&self, to: SocketAddr) -> Response {
         let mut connection = Connection::open_from(to, self.source).await;
         connection.send(self).await
     }
@@ -128,7 +128,7 @@ impl Request {
 
 /// A connection that may carry several requests.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     buffer: Vec<u8>,
@@ -136,7 +136,7 @@ pub struct Connection {
 
 impl Connection {
     /// Connects.
-    pub async fn open(to: SocketAddr) -> Self {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
         Self::open_from(to, None).await
     }
 
@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// Sends a request and reads its whole answer.
-    pub async fn send(&mut self, request: &Request) -> Response {
+    pub(crate) async fn send(&mut self, request: &Request) -> Response {
         self.write(&request.bytes(self.peer)).await;
         self.read_response(request.method() == "HEAD")
             .await
@@ -166,13 +166,13 @@ impl Connection {
     }
 
     /// Sends bytes as they stand. A peer that already closed is not an error: the answer tells.
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
         let _ = self.stream.flush().await;
     }
 
     /// Reads one answer; `None` when the peer closed without any.
-    pub async fn read_response(&mut self, head_only: bool) -> Option<Response> {
+    pub(crate) async fn read_response(&mut self, head_only: bool) -> Option<Response> {
         let (status, headers) = loop {
             let (status, headers) = self.read_head().await?;
             if status >= 200 || status == 101 {
@@ -193,7 +193,7 @@ impl Connection {
     }
 
     /// Reads a head: status and header fields.
-    pub async fn read_head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
+    pub(crate) async fn read_head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
         loop {
             let mut fields = [httparse::EMPTY_HEADER; 128];
             let mut head = httparse::Response::new(&mut fields);
@@ -222,8 +222,16 @@ impl Connection {
         }
     }
 
+    /// Whatever comes next, chunk framing included; empty at the end.
+    pub(crate) async fn read_some(&mut self) -> Vec<u8> {
+        if self.buffer.is_empty() {
+            self.fill().await;
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The next chunk of a chunked body; `None` at its end. Waits as long as the caller lets it.
-    pub async fn read_chunk(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn read_chunk(&mut self) -> Option<Vec<u8>> {
         let size = loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line = String::from_utf8_lossy(&self.buffer[..end]).trim().to_owned();
@@ -244,7 +252,7 @@ impl Connection {
     }
 
     /// Whether the peer has closed the connection, waiting for it as long as [`PATIENCE`].
-    pub async fn is_closed_by_peer(&mut self) -> bool {
+    pub(crate) async fn is_closed_by_peer(&mut self) -> bool {
         self.buffer.is_empty() && self.fill().await == 0
     }
 
@@ -297,28 +305,28 @@ impl Connection {
 
 impl Response {
     /// The first header field of that name (lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// All header fields of that name (lower case).
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let fields = self.headers.iter().filter(|(n, _)| n == name);
         fields.map(|(_, value)| value.as_str()).collect()
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }
 
     /// The `message` of an error body.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.json()["message"].as_str().unwrap_or_default().to_owned()
     }
 }

@@ -3,8 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
 #![expect(dead_code, reason = "each test binary uses its part")]
 
-pub mod http;
-pub mod phone;
-pub mod process;
-pub mod redis;
-pub mod upstream;
+pub(crate) mod http;
+pub(crate) mod jwt;
+pub(crate) mod phone;
+pub(crate) mod process;
+pub(crate) mod redis;
+pub(crate) mod upstream;

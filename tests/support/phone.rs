@@ -10,7 +10,7 @@ use super::process::{Process, folder};
 
 /// A running phone and the account it registered.
 #[derive(Debug)]
-pub struct Phone {
+pub(crate) struct Phone {
     /// The process.
     pub process: Process,
     /// The device's id.
@@ -26,7 +26,7 @@ pub struct Phone {
 
 impl Phone {
     /// Registers at the gateway with these further arguments and waits until the phone listens.
-    pub fn start(gateway: SocketAddr, arguments: &[&str]) -> Self {
+    pub(crate) fn start(gateway: SocketAddr, arguments: &[&str]) -> Self {
         let folder = folder();
         let url = format!("http://{gateway}");
         let mut all = vec!["phone", "--url", &url];

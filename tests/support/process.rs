@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running child and everything it has said.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
     /// Starts `program` with nothing but `environment`, in `folder`.
-    pub fn start(program: &str, arguments: &[&str], environment: &BTreeMap<String, String>, folder: &Path) -> Self {
+    pub(crate) fn start(program: &str, arguments: &[&str], environment: &BTreeMap<String, String>, folder: &Path) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .current_dir(folder)
@@ -41,23 +41,23 @@ impl Process {
     }
 
     /// The process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Every line printed so far, on either stream.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.output.lock().expect("output").clone()
     }
 
     /// The JSON lines printed so far.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let lines = self.lines();
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits until some printed line gives an answer.
-    pub fn wait_for<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = self.lines().iter().find_map(|line| find(line)) {
@@ -77,13 +77,13 @@ impl Process {
     }
 
     /// Sends a signal by name, such as `TERM` or `KILL`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
         assert!(status.expect("kill").success(), "kill -{name}");
     }
 
     /// Waits for the end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
@@ -103,7 +103,7 @@ impl Drop for Process {
 }
 
 /// Between two looks at something that another process changes.
-pub fn pause() {
+pub(crate) fn pause() {
     std::thread::park_timeout(Duration::from_millis(5));
 }
 
@@ -117,13 +117,13 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<Vec<String>>>)
 }
 
 /// A folder of a test's own.
-pub fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().expect("temporary folder")
 }
 
 /// A running sidecar or a whole `gateward up`.
 #[derive(Debug)]
-pub struct Gateward {
+pub(crate) struct Gateward {
     /// The process.
     pub process: Process,
     /// Where clients connect.
@@ -137,55 +137,55 @@ pub struct Gateward {
 
 /// What a start needs beside the defaults.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     environment: BTreeMap<String, String>,
     folder: Option<Arc<TempDir>>,
 }
 
 impl Settings {
     /// Nothing but the defaults, on free ports.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Sets one environment variable.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Starts in a folder that exists already.
-    pub fn within(mut self, folder: &Arc<TempDir>) -> Self {
+    pub(crate) fn within(mut self, folder: &Arc<TempDir>) -> Self {
         self.folder = Some(Arc::clone(folder));
         self
     }
 
     /// Writes a file into the folder of the process.
-    pub fn file(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
         let folder = self.folder.get_or_insert_with(|| Arc::new(folder()));
         write_private(&folder.path().join(name), text);
         self
     }
 
     /// `gateward up`.
-    pub fn up(self) -> Gateward {
+    pub(crate) fn up(self) -> Gateward {
         self.with("HTTP__LISTEN", "127.0.0.1:0").start(&["up"])
     }
 
     /// `gateward run --config gateward.yaml`; the file was given with [`Self::file`].
-    pub fn run(self) -> Gateward {
+    pub(crate) fn run(self) -> Gateward {
         self.start(&["run", "--config", "gateward.yaml"])
     }
 
     /// Starts `gateward` with these arguments and waits until it is ready.
-    pub fn start(self, arguments: &[&str]) -> Gateward {
+    pub(crate) fn start(self, arguments: &[&str]) -> Gateward {
         let mut gateward = self.spawn(arguments);
         gateward.await_ready();
         gateward
     }
 
     /// Starts `gateward` and waits only until it listens: it may not be ready.
-    pub fn spawn(mut self, arguments: &[&str]) -> Gateward {
+    pub(crate) fn spawn(mut self, arguments: &[&str]) -> Gateward {
         for (name, address) in [("GATEWARD__LISTEN", "127.0.0.1:0"), ("GATEWARD__ADMIN", "127.0.0.1:0")] {
             self.environment.entry(name.to_owned()).or_insert_with(|| address.to_owned());
         }
@@ -205,7 +205,7 @@ impl Settings {
 
 impl Gateward {
     /// Waits until `/health/ready` says so.
-    pub fn await_ready(&mut self) {
+    pub(crate) fn await_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while status_of(self.admin, "/health/ready") != Some(200) {
             assert!(Instant::now() < deadline, "not ready:\n{}", self.process.lines().join("\n"));
@@ -214,12 +214,12 @@ impl Gateward {
     }
 
     /// Where the process runs; `data` is below it.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Kills the process without warning and starts it again in the same folder.
-    pub fn crash_and_restart(mut self) -> Self {
+    pub(crate) fn crash_and_restart(mut self) -> Self {
         self.process.signal("KILL");
         self.process.wait();
         let settings = Settings {
@@ -231,18 +231,18 @@ impl Gateward {
     }
 }
 
-/// The addresses from the line `{"message":"listening","public":"…","admin":"…"}`.
+/// The addresses from the line `{"message":"listening","listen":"…","admin":"…"}`.
 fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let record: Value = serde_json::from_str(line).ok()?;
     if record["message"] != "listening" {
         return None;
     }
     let address = |name: &str| record[name].as_str()?.parse().ok();
-    Some((address("public")?, address("admin")?))
+    Some((address("listen")?, address("admin")?))
 }
 
 /// The status that a plain GET gets, without an async runtime.
-pub fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
+pub(crate) fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
     use std::io::Write as _;
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -253,7 +253,7 @@ pub fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
 }
 
 /// Writes a file that only its owner can read, as secrets must be.
-pub fn write_private(path: &Path, text: &str) -> PathBuf {
+pub(crate) fn write_private(path: &Path, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, text).expect("write");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("permissions");
@@ -262,7 +262,7 @@ pub fn write_private(path: &Path, text: &str) -> PathBuf {
 
 /// A running `gateward-core`.
 #[derive(Debug)]
-pub struct Core {
+pub(crate) struct Core {
     /// The process.
     pub process: Process,
     /// Where it listens.
@@ -272,10 +272,10 @@ pub struct Core {
 
 impl Core {
     /// The secret of the tokens it accepts.
-    pub const SECRET: &str = "core-minting-secret-0123456789abcdef";
+    pub(crate) const SECRET: &str = "core-minting-secret-0123456789abcdef";
 
     /// Starts a core in private mode on a database of its own.
-    pub fn start(private_token: &str) -> Self {
+    pub(crate) fn start(private_token: &str) -> Self {
         let folder = folder();
         let environment = [
             ("HTTP__LISTEN", "127.0.0.1:0"),

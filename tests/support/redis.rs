@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running `redis-server`; killed when dropped.
 #[derive(Debug)]
-pub struct Redis {
+pub(crate) struct Redis {
     child: Option<Child>,
     address: SocketAddr,
     password: Option<String>,
@@ -22,17 +22,17 @@ pub struct Redis {
 
 impl Redis {
     /// Starts a server that writes every change to disk before it answers.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::reserve(None).started()
     }
 
     /// Starts a server that asks for a password.
-    pub fn with_password(password: &str) -> Self {
+    pub(crate) fn with_password(password: &str) -> Self {
         Self::reserve(Some(password.to_owned())).started()
     }
 
     /// Chooses an address, but starts nothing yet.
-    pub fn reserve(password: Option<String>) -> Self {
+    pub(crate) fn reserve(password: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
         Self {
@@ -49,7 +49,7 @@ impl Redis {
     }
 
     /// Starts the server on its address, with whatever data its folder holds.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let mut command = Command::new("redis-server");
         command
             .args(["--port", &self.address.port().to_string(), "--bind", "127.0.0.1"])
@@ -71,17 +71,17 @@ impl Redis {
     }
 
     /// `redis://127.0.0.1:port`
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Kills the server without warning; [`Self::launch`] starts it again.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -89,24 +89,24 @@ impl Redis {
     }
 
     /// Takes all data away from a killed server.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         for entry in std::fs::read_dir(self.folder.path()).expect("folder") {
             remove(&entry.expect("entry").path());
         }
     }
 
     /// Stops the server so that it accepts and never answers.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
 
     /// Lets it go on.
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal("-CONT");
     }
 
     /// Runs one command with redis-cli and returns what it printed.
-    pub fn command(&self, arguments: &[&str]) -> String {
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
         command.args(["-p", &self.address.port().to_string(), "--no-auth-warning"]);
         if let Some(password) = &self.password {

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// The request line.
     pub line: String,
     /// Header fields in their order, names as they came.
@@ -22,13 +22,13 @@ pub struct Received {
 
 impl Received {
     /// All values of a header field, without regard to case.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let fields = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         fields.map(|(_, value)| value.as_str()).collect()
     }
 
     /// The only value of a header field.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name} came {} times", all.len());
         all.first().copied()
@@ -37,7 +37,7 @@ impl Received {
 
 /// What the stand-in does with a request.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// These bytes.
     Bytes(Vec<u8>),
     /// Closes the connection after having read the request.
@@ -48,12 +48,12 @@ pub enum Answer {
 
 impl Answer {
     /// A status with a JSON body.
-    pub fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         Self::with(status, &[("Content-Type", "application/json")], body)
     }
 
     /// A status with these header fields.
-    pub fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
+    pub(crate) fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
         let mut text = format!("HTTP/1.1 {status} Some Reason\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -69,7 +69,7 @@ type Decide = dyn Fn(&Received) -> Answer + Send + Sync;
 
 /// The running stand-in; it ends with the test process.
 #[derive(Clone)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     /// Where it listens.
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -77,12 +77,12 @@ pub struct Upstream {
 
 impl Upstream {
     /// Answers every request with 200 and `{}`.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::answering(|_| Answer::json(200, "{}"))
     }
 
     /// Answers with these in turn, then with 200 and `{}`.
-    pub fn scripted(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn scripted(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers = Mutex::new(VecDeque::from_iter(answers));
         Self::answering(move |_| {
             let next = answers.lock().expect("answers").pop_front();
@@ -91,7 +91,7 @@ impl Upstream {
     }
 
     /// Answers as `decide` says.
-    pub fn answering(decide: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(decide: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
         listener.set_nonblocking(true).expect("nonblocking");
         let address = listener.local_addr().expect("address");
@@ -112,22 +112,22 @@ impl Upstream {
     }
 
     /// `http://127.0.0.1:port`
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Everything received so far.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().expect("log").clone()
     }
 
     /// How many requests arrived so far.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.received.lock().expect("log").len()
     }
 
     /// The latest request.
-    pub fn last(&self) -> Received {
+    pub(crate) fn last(&self) -> Received {
         self.received().pop().expect("nothing was forwarded")
     }
 }

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An access and a refresh token.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     pub id: String,
     pub access: String,
     pub refresh: String,
@@ -32,7 +32,7 @@ impl Tokens {
 }
 
 /// Registers a device for a new user: login, password and the device's token.
-pub async fn register(gateway: SocketAddr, private_token: &str) -> (String, String, String) {
+pub(crate) async fn register(gateway: SocketAddr, private_token: &str) -> (String, String, String) {
     let request = Request::post("/api/mobile/v1/device").bearer(private_token).json(&json!({ "name": "Maker/Model" }));
     let answer = request.send(gateway).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -42,46 +42,46 @@ pub async fn register(gateway: SocketAddr, private_token: &str) -> (String, Stri
 }
 
 /// Issues a token with a password.
-pub async fn issue(gateway: SocketAddr, login: &str, password: &str, scopes: &[&str]) -> Tokens {
+pub(crate) async fn issue(gateway: SocketAddr, login: &str, password: &str, scopes: &[&str]) -> Tokens {
     let request = Request::post(&format!("{API}/auth/token")).basic(login, password).json(&json!({ "scopes": scopes }));
     Tokens::from(&request.send(gateway).await)
 }
 
 /// Exchanges a refresh token.
-pub async fn refresh(gateway: SocketAddr, refresh_token: &str) -> Response {
+pub(crate) async fn refresh(gateway: SocketAddr, refresh_token: &str) -> Response {
     Request::post(&format!("{API}/auth/token/refresh")).bearer(refresh_token).send(gateway).await
 }
 
 /// Exchanges a refresh token that must be good.
-pub async fn refreshed(gateway: SocketAddr, refresh_token: &str) -> Tokens {
+pub(crate) async fn refreshed(gateway: SocketAddr, refresh_token: &str) -> Tokens {
     Tokens::from(&refresh(gateway, refresh_token).await)
 }
 
 /// Revokes an id with a password.
-pub async fn revoke(gateway: SocketAddr, login: &str, password: &str, id: &str) -> u16 {
+pub(crate) async fn revoke(gateway: SocketAddr, login: &str, password: &str, id: &str) -> u16 {
     Request::new("DELETE", &format!("{API}/auth/token/{id}")).basic(login, password).send(gateway).await.status
 }
 
 /// The status that a token gets at `GET /devices`.
-pub async fn devices(gateway: SocketAddr, token: &str) -> u16 {
+pub(crate) async fn devices(gateway: SocketAddr, token: &str) -> u16 {
     Request::get(&format!("{API}/devices")).bearer(token).send(gateway).await.status
 }
 
 /// Sends a text message with a token.
-pub async fn send(gateway: SocketAddr, token: &str, id: &str, number: &str) -> Response {
+pub(crate) async fn send(gateway: SocketAddr, token: &str, id: &str, number: &str) -> Response {
     let body = json!({ "id": id, "textMessage": { "text": "hello" }, "phoneNumbers": [number] });
     Request::post(&format!("{API}/messages")).bearer(token).json(&body).send(gateway).await
 }
 
 /// The state of a message.
-pub async fn message(gateway: SocketAddr, token: &str, id: &str) -> Value {
+pub(crate) async fn message(gateway: SocketAddr, token: &str, id: &str) -> Value {
     let answer = Request::get(&format!("{API}/messages/{id}")).bearer(token).send(gateway).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
 /// Reads a message until it is in that state.
-pub async fn await_state(gateway: SocketAddr, token: &str, id: &str, state: &str) -> Value {
+pub(crate) async fn await_state(gateway: SocketAddr, token: &str, id: &str, state: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let message = message(gateway, token, id).await;
@@ -94,7 +94,7 @@ pub async fn await_state(gateway: SocketAddr, token: &str, id: &str, state: &str
 }
 
 /// Asks until the answer has that status; how long it took.
-pub async fn await_status(wanted: u16, ask: impl AsyncFn() -> u16) -> Duration {
+pub(crate) async fn await_status(wanted: u16, ask: impl AsyncFn() -> u16) -> Duration {
     let start = Instant::now();
     loop {
         let status = ask().await;

@@ -11,13 +11,13 @@ use gateward_boot::exit::Exit;
 /// An auth sidecar for SMS gateways.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Sidecar and core in one process, on embedded stores (the default)
     Up {
         /// Configuration of the sidecar; built-in defaults without it
@@ -50,7 +50,7 @@ impl Default for Command {
 
 /// What `explain` is asked.
 #[derive(Debug, Args)]
-pub struct Question {
+pub(crate) struct Question {
     /// Method of the request
     pub method: String,
     /// Path of the request, as a client sends it
@@ -68,7 +68,7 @@ pub struct Question {
 /// Who asks; nobody when nothing is given.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// A token with these scopes
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
     pub scopes: Option<Vec<String>>,
@@ -85,7 +85,7 @@ pub struct Caller {
 
 /// What `phone` is told.
 #[derive(Debug, Args)]
-pub struct Phone {
+pub(crate) struct Phone {
     /// The gateway: its root, its /api, or its /mobile/v1 base
     #[arg(long)]
     pub url: String,
@@ -123,7 +123,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// Prints what is wrong with the arguments, or the help that was asked for.
-pub fn complain(told: &clap::Error) -> ExitCode {
+pub(crate) fn complain(told: &clap::Error) -> ExitCode {
     // A closed standard output is no reason to fail while helping.
     let _ = told.print();
     let is_explain = std::env::args_os().nth(1).is_some_and(|first| first == "explain");

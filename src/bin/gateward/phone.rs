@@ -8,13 +8,14 @@ use crate::arguments::Phone;
 use crate::report;
 
 /// Runs a phone until it has handled its messages or is interrupted.
-pub fn run(phone: Phone) -> Exit {
+pub(crate) fn run(phone: Phone) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report([error], Exit::Software),
     };
     let clock = Clock::system();
-    let live = gateward_phone::run(options(phone), &mut std::io::stdout(), || clock.now().into());
+    let mut out = std::io::stdout();
+    let live = gateward_phone::run(options(phone), &mut out, || clock.now().into());
     match runtime.block_on(live) {
         Ok(()) => Exit::Success,
         Err(error) => report([error], Exit::Unavailable),

@@ -58,7 +58,7 @@ async def send_and_read(api, name, device_id):
 async def journey(name, connect, login, password, device_id):
     async with connect(login, password) as api:
         await send_and_read(api, f"{name} with Basic", device_id)
-        assert (await settled(api.health_check())).status == "pass"
+        assert (await settled(api.health_check())).status.value == "pass"
         issued = await settled(api.generate_token(domain.TokenRequest(scopes=SCOPES, ttl=600)))
         assert issued.token_type == "Bearer", issued
     async with connect(None, issued.access_token) as api:

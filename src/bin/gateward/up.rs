@@ -1,0 +1,163 @@
+//! `gateward up`: sidecar and core in one process, for an operator who has nothing yet.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use gateward_auth::Secret;
+use gateward_boot::clock::Clock;
+use gateward_boot::environment::Environment;
+use gateward_boot::exit::Exit;
+use gateward_boot::secrets;
+use gateward_core::config::{self as core, Mode};
+use gateward_sidecar::config::{Config, Provided, Source, UpstreamUrl};
+use gateward_sidecar::server::{self, Bound, Orders};
+use tokio::sync::oneshot;
+
+use crate::report;
+use crate::sidecar::{ended, obey, open, prepare};
+
+/// Starts both and serves until a signal asks to stop. What is not configured is made in the data folder.
+pub(crate) fn up(config: Option<&Path>) -> Exit {
+    let plan = match open(config).map_err(wrong).and_then(|source| Plan::make(&source)) {
+        Ok(plan) => plan,
+        Err((problems, exit)) => return report(problems, exit),
+    };
+    report(&plan.warnings, Exit::Success);
+    let (runtime, _logs) = match prepare(plan.sidecar.threads, &plan.sidecar.log) {
+        Ok(prepared) => prepared,
+        Err(why) => return report([why], Exit::Software),
+    };
+    runtime.block_on(plan.run())
+}
+
+/// Everything that is decided before a port is opened.
+struct Plan {
+    sidecar: Config,
+    core: core::Config,
+    /// Whether the sidecar is told where its gateway is, and so must not be sent to the core of this process.
+    has_upstream: bool,
+    warnings: Vec<String>,
+}
+
+impl Plan {
+    fn make(source: &Source) -> Result<Self, (Vec<String>, Exit)> {
+        let data_dir = source.data_dir();
+        // The real address is known when the core listens; until then any will do.
+        let nowhere = UpstreamUrl::listening_on(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut for_sidecar = Provided::kept_in(&data_dir, nowhere).map_err(kept)?;
+        let private_token = secrets::read_or_create(&data_dir.join("secrets").join("private_token")).map_err(kept)?;
+        let for_core = core::Provided {
+            jwt_secret: for_sidecar.mint_secret.clone(),
+            mode: Some(Mode::Private),
+            private_token: Some(Secret::new(private_token.into_bytes())),
+            database: Some(data_dir.join("core.db")),
+        };
+        let variables = core::Source::of_variables(Environment::of_process());
+        let mut core = core::Config::load(&variables, &for_core).map_err(wrong)?;
+        // One secret for both sides, whichever side was told.
+        for_sidecar.mint_secret = Some(core.config.jwt.secret.clone());
+        let sidecar = Config::load(source, &for_sidecar).map_err(wrong)?;
+        if let Some(mint) = &sidecar.config.upstream.mint
+            && !variables.gives("jwt.secret")
+            && !variables.gives("jwt.secret_file")
+        {
+            core.config.jwt.secret = mint.secret.clone();
+        }
+        Ok(Self {
+            sidecar: sidecar.config,
+            core: core.config,
+            has_upstream: source.names_upstream(),
+            warnings: lines([sidecar.warnings, core.warnings].concat()),
+        })
+    }
+
+    async fn run(self) -> Exit {
+        let Self { mut sidecar, core, has_upstream, .. } = self;
+        let welcome = Welcome::of(&core);
+        let bound = match gateward_core::Server::bind(core, Clock::system()).await {
+            Ok(bound) => bound,
+            Err(error) => return report([error], Exit::Unavailable),
+        };
+        if !has_upstream {
+            sidecar.upstream.urls = vec![UpstreamUrl::listening_on(bound.address())];
+        }
+        // The core goes last: requests in flight still need it.
+        let (stop_core, core_stopped) = oneshot::channel::<()>();
+        let core = tokio::spawn(bound.serve(async {
+            // Both mean that the sidecar is gone.
+            let _ = core_stopped.await;
+        }));
+        let (commander, orders) = server::orders();
+        tokio::spawn(obey(commander));
+        let exit = ended(serve(sidecar, orders, welcome).await);
+        let _ = stop_core.send(());
+        match core.await {
+            Ok(Ok(())) => exit,
+            Ok(Err(error)) => report([error], Exit::Unavailable),
+            Err(error) => report([error], Exit::Software),
+        }
+    }
+}
+
+async fn serve(config: Config, orders: Orders, welcome: Welcome) -> Result<(), server::StartError> {
+    let is_tls = config.tls.is_some();
+    server::run(config, Clock::system(), orders, |bound| welcome.print(bound, is_tls)).await
+}
+
+fn lines(problems: impl IntoIterator<Item = impl std::fmt::Display>) -> Vec<String> {
+    problems.into_iter().map(|problem| problem.to_string()).collect()
+}
+
+fn wrong(problems: Vec<gateward_document::Diagnostic>) -> (Vec<String>, Exit) {
+    (lines(problems), Exit::Config)
+}
+
+fn kept(error: secrets::SecretError) -> (Vec<String>, Exit) {
+    (vec![error.to_string()], Exit::Unavailable)
+}
+
+/// The first words to a new operator, with lines to copy.
+struct Welcome {
+    /// The registration key; `None` where anybody may register.
+    private_token: Option<String>,
+}
+
+impl Welcome {
+    fn of(core: &core::Config) -> Self {
+        let token = core.gateway.private_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+        let is_public = matches!(core.gateway.mode, Mode::Public);
+        Self { private_token: token.filter(|_| !is_public) }
+    }
+
+    fn print(&self, bound: Bound, is_tls: bool) {
+        let scheme = if is_tls { "https" } else { "http" };
+        let url = format!("{scheme}://{}", bound.public);
+        let (register, phone) = match &self.private_token {
+            Some(key) => (format!(" -H 'Authorization: Bearer {key}'"), format!(" --private-token {key}")),
+            None => (String::new(), String::new()),
+        };
+        println!(
+            "\
+Gateward is up: {url}  (health, metrics and status: http://{admin})
+
+Register a device (a phone does the same with the address {url}/api/mobile/v1{with_key}):
+
+  curl -s {url}/api/mobile/v1/device{register} -H 'Content-Type: application/json' -d '{{\"name\":\"Maker/Model\"}}'
+
+or let a simulated phone register, which also delivers what is sent to it:
+
+  target/release/gateward phone --url {url}{phone}
+
+Get a token with the login and password that the answer tells:
+
+  curl -s -u LOGIN:PASSWORD {url}/api/3rdparty/v1/auth/token -H 'Content-Type: application/json' -d '{{\"scopes\":[\"messages:send\",\"messages:read\"]}}'
+
+Send a message with its access_token:
+
+  curl -s {url}/api/3rdparty/v1/messages -H 'Authorization: Bearer ACCESS_TOKEN' -H 'Content-Type: application/json' -d '{{\"textMessage\":{{\"text\":\"hello\"}},\"phoneNumbers\":[\"+79990001234\"]}}'
+",
+            admin = bound.admin,
+            with_key = self.private_token.as_ref().map(|_| " and this key").unwrap_or_default(),
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! Requests that two parsers could read differently (attacks 45, 63, 67, 68, 70 to 72).
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::bench::{Bench, MESSAGES, gateway, token};
+use crate::support::http::{Connection, Request};
+use crate::support::upstream::{Answer, Upstream};
+
+/// Sends raw bytes; they must be refused with that status, the connection closed, and nothing forwarded.
+async fn refused(bench: &Bench, raw: &[u8], status: u16) {
+    let before = bench.upstream.count();
+    let mut connection = Connection::open(bench.at()).await;
+    connection.write(raw).await;
+    let shown = String::from_utf8_lossy(raw).chars().take(200).collect::<String>();
+    let answer = connection.read_response(false).await.unwrap_or_else(|| panic!("no answer to {shown:?}"));
+    assert_eq!(answer.status, status, "{shown:?}: {}", answer.text());
+    assert!(connection.is_closed_by_peer().await, "{shown:?}: still open");
+    assert_eq!(bench.upstream.count(), before, "{shown:?} was forwarded");
+}
+
+fn post(token: &str, fields: &str, body: &str) -> Vec<u8> {
+    format!("POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{fields}\r\n{body}")
+        .into_bytes()
+}
+
+#[tokio::test]
+async fn ambiguous_framing_is_refused_and_the_connection_closed() {
+    let bench = Bench::start();
+    let token = token(&["all:any"]);
+    for fields in [
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        "content-length: 2\r\ntransfer-encoding: chunked\r\n",
+        "CONTENT-LENGTH: 2\r\nTRANSFER-ENCODING: CHUNKED\r\n",
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2, 2\r\n",
+        "Content-Length: +2\r\n",
+        "Content-Length: -2\r\n",
+        "Content-Length: 0x2\r\n",
+        "Content-Length: 2 2\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: 99999999999999999999999\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding:\x0bchunked\r\n",
+        "X: a\r\n b\r\nContent-Length: 2\r\n",
+        "Content-Length: 2\nX: y\r\n",
+        "X: a\rb\r\nContent-Length: 2\r\n",
+        "X: a\x00b\r\nContent-Length: 2\r\n",
+        "X : a\r\nContent-Length: 2\r\n",
+        ": a\r\nContent-Length: 2\r\n",
+        "Host: y\r\nContent-Length: 2\r\n",
+        "no colon\r\nContent-Length: 2\r\n",
+    ] {
+        refused(&bench, &post(&token, fields, "{}"), 400).await;
+    }
+    let mut obs_text = post(&token, "X: caf", "");
+    obs_text.extend(b"\xe9\r\nContent-Length: 2\r\n\r\n{}");
+    refused(&bench, &obs_text, 400).await;
+}
+
+#[tokio::test]
+async fn malformed_request_lines_are_refused() {
+    let bench = Bench::start();
+    let auth = format!("Authorization: Bearer {}\r\n", token(&["all:any"]));
+    for line in [
+        format!("GET {MESSAGES}\x01 HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES}/\u{e9} HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES} HTTP/1.1 \r\nHost: x\r\n"),
+        format!("GET  {MESSAGES} HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET\t{MESSAGES} HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES} HTTP/3.0\r\nHost: x\r\n"),
+        format!("GET {MESSAGES} http/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES} HTTP/1.1\nHost: x\r\n"),
+        format!("GET {MESSAGES} HTTP/1.1\r\n"),
+        format!("G@T {MESSAGES} HTTP/1.1\r\nHost: x\r\n"),
+        "GET HTTP/1.1\r\nHost: x\r\n".to_owned(),
+    ] {
+        refused(&bench, format!("{line}{auth}\r\n").as_bytes(), 400).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let bench = Bench::start();
+    let fields: String = (0..2_000).map(|number| format!("X-{number}: {}\r\n", "v".repeat(40))).collect();
+    refused(&bench, &post(&token(&["all:any"]), &fields, ""), 431).await;
+    let fitting = Request::get(MESSAGES).bearer(&token(&["messages:list"])).header("X-Padding", &"p".repeat(12 * 1024));
+    assert_eq!(bench.send(&fitting).await.status, 200, "up to 16 KiB are accepted");
+}
+
+#[tokio::test]
+async fn a_second_request_behind_an_upgrade_is_our_business() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    let list = token(&["messages:list"]);
+    let first = format!("GET {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {list}\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n");
+    let second = "DELETE /api/3rdparty/v1/messages/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    connection.write(format!("{first}{second}").as_bytes()).await;
+    let answer = connection.read_response(false).await.expect("answer");
+    assert_eq!(answer.status, 200);
+    if let Some(second) = connection.read_response(false).await {
+        assert_eq!(second.status, 401);
+    }
+    let received = bench.upstream.received();
+    assert_eq!(received.len(), 1, "{received:?}");
+    assert_eq!((received[0].header("upgrade"), received[0].body.len()), (None, 0));
+}
+
+#[tokio::test]
+async fn an_identity_never_sticks_to_a_connection() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    let good = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
+    assert_eq!(connection.send(&good).await.status, 200);
+    assert_eq!(connection.send(&Request::get(MESSAGES)).await.status, 401);
+    assert_eq!(connection.send(&good).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_connection() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    for _ in 0..3 {
+        assert_eq!(connection.send(&Request::get(MESSAGES)).await.status, 401);
+        let small = Request::post(MESSAGES).bearer("bad").json(&json!({ "a": "b".repeat(1000) }));
+        assert_eq!(connection.send(&small).await.status, 401);
+        assert_eq!(connection.send(&Request::get("/nope")).await.status, 404);
+    }
+    assert_eq!(connection.send(&Request::get(MESSAGES).bearer(&token(&["messages:list"]))).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_bad_credential_is_refused_without_reading_the_body() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    let head = format!("POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nExpect: 100-continue\r\nContent-Length: 1073741824\r\n\r\n");
+    connection.write(head.as_bytes()).await;
+    let (status, _) = connection.read_head().await.expect("answer");
+    assert_eq!(status, 401, "the final answer, not 100");
+    let mut rest = Vec::new();
+    loop {
+        let more = connection.read_some().await;
+        if more.is_empty() {
+            break;
+        }
+        rest.extend(more);
+    }
+    assert_eq!(bench.upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn expect_continue_works_for_those_who_may() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    let token = token(&["messages:send"]);
+    let head = format!("POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    connection.write(head.as_bytes()).await;
+    let (status, _) = connection.read_head().await.expect("answer");
+    assert_eq!(status, 100);
+    connection.write(b"{}").await;
+    let answer = connection.read_response(false).await.expect("answer");
+    assert_eq!((answer.status, bench.upstream.last().body), (200, b"{}".to_vec()));
+}
+
+#[tokio::test]
+async fn a_message_is_never_sent_twice() {
+    // 72: the gateway drops a reused connection after it has received the request
+    let upstream = Upstream::answering(|received| match received.line.starts_with("POST") {
+        true => Answer::Hangup,
+        false => gateway(received),
+    });
+    let bench = Bench::with(upstream, |settings| settings);
+    let mut connection = Connection::open(bench.at()).await;
+    for _ in 0..5 {
+        assert_eq!(connection.send(&Request::get(MESSAGES).bearer(&token(&["messages:list"]))).await.status, 200);
+        let before = bench.upstream.count();
+        let send = Request::post(MESSAGES).bearer(&token(&["messages:send"])).json(&json!({}));
+        let answer = Connection::open(bench.at()).await.send(&send).await;
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        assert!(bench.upstream.count() - before <= 1, "sent more than once");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_given_up() {
+    let bench = Bench::with(Upstream::start(), |settings| settings.with("GATEWARD__TIMEOUTS__HEAD", "300ms"));
+    let mut connection = Connection::open(bench.at()).await;
+    connection.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+    let start = std::time::Instant::now();
+    let answer = connection.read_response(false).await;
+    assert!(answer.is_none_or(|answer| answer.status == 408));
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn too_many_connections_harm_nobody_who_is_there() {
+    let bench = Bench::with(Upstream::start(), |settings| settings.with("GATEWARD__LIMITS__CONNECTIONS", "20"));
+    let mut first = Connection::open(bench.at()).await;
+    let good = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
+    assert_eq!(first.send(&good).await.status, 200);
+    let mut idle = Vec::new();
+    for _ in 0..60 {
+        idle.push(Connection::open(bench.at()).await);
+    }
+    assert_eq!(first.send(&good).await.status, 200);
+    drop(idle);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut connection = Connection::open(bench.at()).await;
+        connection.write(&good.bytes(bench.at())).await;
+        if connection.read_response(false).await.is_some_and(|answer| answer.status == 200) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "room never comes back");
+    }
+}

@@ -1,0 +1,126 @@
+//! Starting without what is needed, and secrets that must not be seen (attacks 81, 86, 88, 89).
+
+use crate::bench::{Bench, MINT_SECRET, PASSWORD, TOKEN, TOKEN_SECRET, USER, gateway, token};
+use crate::support::http::Request;
+use crate::support::process::{Process, folder, write_private};
+use crate::support::upstream::Upstream;
+
+/// Runs `gateward` to its end in a folder with this configuration.
+fn run(arguments: &[&str], files: &[(&str, &str)], environment: &[(&str, &str)]) -> (i32, String) {
+    let folder = folder();
+    for (name, text) in files {
+        write_private(&folder.path().join(name), text);
+    }
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), arguments, &environment, folder.path());
+    let code = process.wait().code().expect("code");
+    // The last lines may still be in the pipe when the process has ended.
+    let start = std::time::Instant::now();
+    while process.lines().is_empty() && start.elapsed().as_secs() < 2 {
+        crate::support::process::pause();
+    }
+    (code, process.lines().join("\n"))
+}
+
+const GOOD: &[(&str, &str)] = &[
+    ("GATEWARD__UPSTREAM__MINT__SECRET", MINT_SECRET),
+    ("GATEWARD__TOKENS__SECRET", TOKEN_SECRET),
+];
+
+#[test]
+fn every_problem_of_a_configuration_is_told_at_once() {
+    let yaml = "listen: nowhere\nupstream: { url: 'ftp://x', credentail: mint }\ntokens: { access_ttl: 15 minutes, secret: inline }\n";
+    for command in ["check", "run"] {
+        let (code, said) = run(&[command, "--config", "gateward.yaml"], &[("gateward.yaml", yaml)], &[]);
+        assert_eq!(code, 78, "{said}");
+        for part in ["gateward.yaml:1:", "listen", "gateward.yaml:2:", "credentail", "gateward.yaml:3:", "access_ttl", "15m", "tokens.secret"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        assert!(!said.contains("inline\""), "a secret is shown");
+    }
+}
+
+#[test]
+fn a_bad_policy_is_told_with_its_line() {
+    let policy = "policy: bad\nrouter: fiber\nscopes: { a: A }\nroutes:\n  - { id: x, match: [ GET /x ], with: [ jwt ], scope: b, action: forward }\n";
+    let files = [("gateward.yaml", "upstream: { url: 'http://127.0.0.1:1' }\npolicy: policy.yaml\n"), ("policy.yaml", policy)];
+    for command in ["check", "run"] {
+        let (code, said) = run(&[command, "--config", "gateward.yaml"], &files, GOOD);
+        assert_eq!(code, 65, "{said}");
+        assert!(said.contains("policy.yaml:5:") && said.contains('b'), "{said}");
+    }
+}
+
+#[test]
+fn good_configuration_and_policy_are_said_to_be_good() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/smsgate.yaml");
+    let local = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/smsgate-local.yaml");
+    for policy in [shipped, local] {
+        let yaml = format!("upstream: {{ url: 'http://127.0.0.1:1' }}\npolicy: {policy}\n");
+        let mut environment = GOOD.to_vec();
+        environment.push(("GATEWARD__UPSTREAM__BASIC__USER", "sms"));
+        environment.push(("GATEWARD__UPSTREAM__BASIC__PASSWORD", "password"));
+        let (code, said) = run(&["check", "--config", "gateward.yaml"], &[("gateward.yaml", &yaml)], &environment);
+        assert_eq!(code, 0, "{said}");
+    }
+}
+
+#[test]
+fn weak_or_readable_secrets_stop_the_start() {
+    let yaml = "upstream: { url: 'http://127.0.0.1:1' }\ntokens: { secret_file: token }\n";
+    let short = [("gateward.yaml", yaml), ("token", "too-short")];
+    let (code, said) = run(&["check", "--config", "gateward.yaml"], &short, &GOOD[..1]);
+    assert!(code == 78 && said.contains("32"), "{said}");
+    let folder = folder();
+    write_private(&folder.path().join("gateward.yaml"), yaml);
+    std::fs::write(folder.path().join("token"), TOKEN_SECRET).expect("write");
+    std::process::Command::new("chmod").args(["644"]).arg(folder.path().join("token")).status().expect("chmod");
+    let environment = GOOD[..1].iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), &["run", "--config", "gateward.yaml"], &environment, folder.path());
+    assert_eq!(process.wait().code(), Some(78));
+}
+
+#[tokio::test]
+async fn secrets_are_nowhere_to_be_seen() {
+    let bench = Bench::with(Upstream::answering(gateway), |settings| settings.with("GATEWARD__LOG__LEVEL", "trace"));
+    let issued = bench.issue(&["messages:list", "tokens:manage"]).await;
+    let tokens: Vec<String> = ["access_token", "refresh_token"].map(|name| issued[name].as_str().expect("token").to_owned()).into();
+    bench.list_with(&tokens[0]).await;
+    bench.list_with("x.y.z").await;
+    bench.send(&Request::get("/api/3rdparty/v1/messages?access_token=visible-in-query").bearer(&tokens[0])).await;
+    bench.send(&Request::post(&format!("{TOKEN}/refresh")).bearer(&tokens[1])).await;
+    bench.send(&Request::get("/api/3rdparty/v1/messages").basic(USER, "a-wrong-password")).await;
+    let mut said = bench.gateward.process.lines().join("\n");
+    for path in ["/status", "/metrics", "/health/ready"] {
+        said.push_str(&Request::get(path).send(bench.gateward.admin).await.text());
+    }
+    let sent = bench.upstream.last().header("authorization").unwrap_or_default().to_owned();
+    let mut secrets = vec![TOKEN_SECRET.to_owned(), MINT_SECRET.to_owned(), PASSWORD.to_owned()];
+    secrets.extend(["a-wrong-password".to_owned(), "visible-in-query".to_owned(), sent]);
+    secrets.extend(tokens);
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let shown = said.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(shown, None, "{secret} is shown");
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_of_junk_leaves_nothing_behind() {
+    // 76, 77: the number of series does not depend on what clients send
+    let bench = Bench::start();
+    let series = async || {
+        let text = Request::get("/metrics").send(bench.gateward.admin).await.text();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let junk = async |number: usize| {
+        bench.send(&Request::get(&format!("/junk/{number}")).bearer(&format!("a.b.{number}"))).await;
+        bench.send(&Request::get(&format!("/api/3rdparty/v1/messages/{number}")).bearer(&token(&["messages:read"]))).await;
+        bench.send(&Request::get("/api/3rdparty/v1/messages").basic(&format!("user{number}"), "wrong-password")).await;
+    };
+    junk(0).await;
+    let before = series().await;
+    for number in 1..100 {
+        junk(number).await;
+    }
+    assert_eq!(series().await, before);
+}
