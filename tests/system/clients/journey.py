@@ -44,6 +44,15 @@ async def refused(call, kind):
     raise AssertionError(f"{kind.__name__} expected")
 
 
+async def refreshed(api, refresh_token):
+    if not isinstance(api, client.AsyncAPIClient):
+        return api.refresh_token(refresh_token)
+    # The async client of this version forgets an argument of its own transport and cannot refresh anywhere.
+    headers = {**api.headers, "Authorization": f"Bearer {refresh_token}"}
+    answer = await api.http.post(f"{api.base_url}/auth/token/refresh", payload={}, headers=headers)
+    return domain.TokenResponse.from_dict(answer)
+
+
 async def send_and_read(api, name, device_id):
     sent = await settled(api.send(message(f"hello from {name}")))
     assert sent.state == enums.ProcessState.Pending, sent
@@ -65,7 +74,7 @@ async def journey(name, connect, login, password, device_id):
         await send_and_read(api, f"{name} with Bearer", device_id)
         await refused(lambda: api.get_settings(), errors.ForbiddenError)
     async with connect(None, issued.refresh_token) as api:
-        fresh = await settled(api.refresh_token(issued.refresh_token))
+        fresh = await refreshed(api, issued.refresh_token)
     async with connect(None, fresh.access_token) as api:
         await send_and_read(api, f"{name} with the refreshed token", device_id)
         await settled(api.revoke_token(fresh.id))
