@@ -55,7 +55,8 @@ impl Link {
 
     /// The list is complete at this moment.
     ///
-    /// INVARIANT(fresh means complete): only called when everything that the store had was merged before.
+    /// INVARIANT(fresh means complete): only called when everything that the store had was merged before; test
+    /// `tests::redis::a_short_break_is_made_up_by_the_feed`.
     pub(crate) fn heard(&self) {
         self.heard.store(self.now(), Ordering::Release);
         self.trouble.store(NO_TROUBLE, Ordering::Release);

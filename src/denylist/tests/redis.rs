@@ -505,6 +505,17 @@ async fn a_redis_that_refuses_writes_degrades_the_list_until_it_takes_them_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_family_that_somebody_took_off_the_list_stays_ended() {
+    let server = RedisServer::start().await;
+    let list = open_loaded(with_resync(server.url(), Duration::from_secs(3600))).await;
+    let session = Session::open(&list, "ann").await;
+    list.revoke_token(&session.user, &session.access, now()).await.unwrap();
+    command(&server, &["DEL", "{gateward}:revoked"]).await;
+    let answer = list.store().rotate(&session.rotation(GRACE), 0).await.unwrap();
+    assert_eq!(answer, Rotated::Refused(crate::Refused::Revoked));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_that_redis_forgot_are_sent_again() {
     let server = RedisServer::start().await;
     let list = open_loaded(at(&server)).await;

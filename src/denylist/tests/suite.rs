@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateward_auth::{RevokedBy, Standing, UnixSeconds};
 
 use super::support::{
-    HOUR, Place, Session, foreign_id, is_refused, now, retention, successor, token_of, until, user, verified,
+    HOUR, Place, Session, foreign_id, is_refused, now, retention, successor, token_of, until, user, verified, within,
 };
 use crate::{Adoption, Refused, RevokeOutcome, Rotated, ids};
 
@@ -116,15 +116,18 @@ async fn a_refresh_token_after_the_grace_ends_the_family(place: &Place) {
     let bystander = Session::open(&list, "ann").await;
     let grace = Duration::from_millis(300);
     let second = first.refreshed(&list, grace).await;
-    let mut ticks = tokio::time::interval(Duration::from_millis(5));
-    loop {
-        ticks.tick().await;
-        match list.rotate(first.rotation(grace)).await.unwrap() {
-            Rotated::Replayed(pair, 0) => assert_eq!(pair.refresh, second.refresh),
-            Rotated::Reused => break,
-            other => panic!("{other:?}"),
+    within("the grace is over", async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            ticks.tick().await;
+            match list.rotate(first.rotation(grace)).await.unwrap() {
+                Rotated::Replayed(pair, 0) => assert_eq!(pair.refresh, second.refresh),
+                Rotated::Reused => break,
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    })
+    .await;
     for token in [first.access_token(), second.access_token(), second.refresh_token()] {
         assert_eq!(list.peek(&token, now()), Standing::Revoked(RevokedBy::Family));
     }
