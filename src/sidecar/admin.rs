@@ -172,7 +172,11 @@ fn source(source: &PolicySource) -> String {
     }
 }
 
+/// Only what failed speaks of an error.
 fn outcome(outcome: &Outcome) -> Value {
-    let at = outcome.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    json!({ "at_unix": at, "ok": outcome.problems.is_empty(), "problems": outcome.problems })
+    let at_unix = outcome.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match outcome.problems.first() {
+        None => json!({ "at_unix": at_unix, "ok": true }),
+        Some(first) => json!({ "at_unix": at_unix, "ok": false, "error": first, "problems": outcome.problems }),
+    }
 }

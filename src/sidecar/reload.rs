@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::authenticate::Authenticator;
-use crate::config::PolicySource;
+use crate::config::{Config, PolicySource, UserSource};
 use crate::context::Terms;
 use crate::endpoints::audit;
 use crate::forward::Forward;
@@ -66,7 +66,7 @@ pub struct Outcome {
 /// Takes over changed files.
 pub struct Reloader {
     policy: PolicySource,
-    users: Option<PathBuf>,
+    users: UserSource,
     editions: Arc<ArcSwap<Edition>>,
     forward: Arc<Forward>,
     authenticator: Arc<Authenticator>,
@@ -93,6 +93,32 @@ struct Version {
     nanos: i64,
 }
 
+/// The files of a configuration, as they were when they were first looked at.
+///
+/// To be made before they are read for the first time, so that no change goes unnoticed in between.
+pub struct Files {
+    policy: Watched,
+    users: Watched,
+}
+
+impl Files {
+    /// Looks at them.
+    pub fn look(config: &Config) -> Self {
+        let policy = match &config.policy {
+            PolicySource::Compiled => None,
+            PolicySource::File(path) => Some(path.clone()),
+        };
+        let users = match &config.users.source {
+            UserSource::Gateway => None,
+            UserSource::File(path) => Some(path.clone()),
+        };
+        Self {
+            policy: Watched::new(policy),
+            users: Watched::new(users),
+        }
+    }
+}
+
 /// A file that is looked at.
 struct Watched {
     path: Option<PathBuf>,
@@ -104,7 +130,7 @@ impl Reloader {
     /// A reloader for what is in force now.
     pub fn new(
         policy: PolicySource,
-        users: Option<PathBuf>,
+        users: UserSource,
         editions: Arc<ArcSwap<Edition>>,
         forward: Arc<Forward>,
         authenticator: Arc<Authenticator>,
@@ -129,12 +155,8 @@ impl Reloader {
     }
 
     /// Looks at the files for ever. `asked`: somebody wants it now.
-    pub async fn keep_watching(self: Arc<Self>, asked: Arc<Notify>) {
-        let mut policy = Watched::new(match &self.policy {
-            PolicySource::Compiled => None,
-            PolicySource::File(path) => Some(path.clone()),
-        });
-        let mut users = Watched::new(self.users.clone());
+    pub async fn keep_watching(self: Arc<Self>, files: Files, asked: Arc<Notify>) {
+        let Files { mut policy, mut users } = files;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -170,7 +192,7 @@ impl Reloader {
 
     /// Takes the users file over if it is fit.
     pub fn reload_users(&self) {
-        let Some(path) = &self.users else { return };
+        let UserSource::File(path) = &self.users else { return };
         let edition = self.editions.load_full();
         let now = UnixSeconds(self.clock.unix_seconds());
         let outcome = crate::users::read(path)

@@ -151,11 +151,12 @@ pub async fn run(
         traffic,
         sites,
         reloader,
+        files,
         stopping,
     } = start::build(config, clock).await?;
     let mut work = JoinSet::new();
     work.spawn(sites.keep_looking_up());
-    work.spawn(reloader.keep_watching(orders.reload));
+    work.spawn(reloader.keep_watching(files, orders.reload));
     let (public_stop, public_stopped) = watch::channel(false);
     let (admin_stop, admin_stopped) = watch::channel(false);
     let public = tokio::spawn(public.run(public_stopped));

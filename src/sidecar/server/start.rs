@@ -39,7 +39,7 @@ use crate::gateway::Gateway;
 use crate::observe::Observer;
 use crate::proxy::Proxy;
 use crate::proxy::passage::Passage;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Files, Reloader};
 use crate::users::{self, UserFile, Users};
 
 /// Idle connections to the gateway that are kept.
@@ -58,6 +58,7 @@ pub(super) struct Parts {
     pub(super) traffic: Arc<Traffic>,
     pub(super) sites: Arc<Sites>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) files: Files,
     pub(super) stopping: Stopping,
 }
 
@@ -78,6 +79,7 @@ pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartEr
     let started = clock.now();
     // Only the first call in a process installs anything; everybody in this process installs the same.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let files = Files::look(&config);
     let policy = load_policy(&config)?;
     let forward = Forward::new(&config.upstream);
     let forward = Arc::new(forward.map_err(|error| wrong("upstream", error))?);
@@ -107,13 +109,9 @@ pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartEr
     let traffic = Arc::new(Traffic::default());
     observer.watch(&metrics, Arc::clone(&traffic), denylist.clone());
     let editions = Arc::new(ArcSwap::from_pointee(observer.edition(policy)));
-    let users_file = match &config.users.source {
-        UserSource::Gateway => None,
-        UserSource::File(path) => Some(path.clone()),
-    };
     let reloader = Arc::new(Reloader::new(
         config.policy.clone(),
-        users_file,
+        config.users.source.clone(),
         Arc::clone(&editions),
         Arc::clone(&forward),
         Arc::clone(&authenticator),
@@ -157,6 +155,7 @@ pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartEr
         traffic,
         sites,
         reloader,
+        files,
         stopping,
     })
 }
