@@ -26,7 +26,7 @@ use crate::reload::{Outcome, Reloader};
 use crate::server::Bound;
 
 /// The admin listener's application.
-pub struct Admin {
+pub(crate) struct Admin {
     /// What is counted.
     pub metrics: Metrics,
     /// The policy in force.
@@ -55,7 +55,7 @@ pub struct Admin {
 
 /// Which store is used, without its address.
 #[derive(Debug, Clone, Copy)]
-pub struct StoreKind(pub &'static str);
+pub(crate) struct StoreKind(pub &'static str);
 
 impl From<&Store> for StoreKind {
     fn from(store: &Store) -> Self {

@@ -5,7 +5,7 @@
 //! the frames say where a message ends. Knows nothing about routes and credentials.
 
 mod head;
-pub mod traffic;
+pub(crate) mod traffic;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use crate::reply::{Circumstances, Refusal, delivery};
 const KEEPALIVE_SECS: u64 = 60;
 
 /// The public listener's application.
-pub struct FrontDoor {
+pub(crate) struct FrontDoor {
     proxy: Arc<HttpProxy<Proxy>>,
     traffic: Arc<Traffic>,
     observer: Arc<Observer>,
@@ -45,7 +45,7 @@ pub struct FrontDoor {
 
 impl FrontDoor {
     /// A door in front of this proxy.
-    pub fn new(
+    pub(crate) fn new(
         proxy: Arc<HttpProxy<Proxy>>,
         traffic: Arc<Traffic>,
         observer: Arc<Observer>,

@@ -114,7 +114,10 @@ impl Gate {
             Resolution::Route { route, path } => (route, path),
         };
         let grant = match &route.requirement {
-            None => None,
+            None => {
+                notes.kind = "unchecked";
+                None
+            }
             Some(requirement) => {
                 let ask = Ask {
                     requirement,

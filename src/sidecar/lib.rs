@@ -1,15 +1,18 @@
 //! The auth sidecar: who may call what on the gateway behind it.
 //!
-//! Read it in this order: [`proxy`] (Pingora's phases, delegating) → [`gate`] (route, credential,
+//! Read it in this order: `proxy` (Pingora's phases, delegating) → [`gate`] (route, credential,
 //! evidence, decision) → [`forward`] (identity towards the gateway, headers, peer). Refusals leave
-//! through [`reply`], what happened leaves through [`observe`]. Before any of it, [`front`] reads the raw
+//! through `reply`, what happened leaves through [`observe`]. Before any of it, `front` reads the raw
 //! request head and [`framing`] says whether its bytes mean the same thing to everybody.
 //!
 //! This crate never touches the gateway's database.
+//!
+//! Public is what the binaries start ([`config`], [`check`], [`explain`], [`server`]) and what `benches/gate.rs`
+//! measures.
 
-pub mod admin;
+mod admin;
 pub mod authenticate;
-pub mod body;
+mod body;
 pub mod check;
 pub mod config;
 pub mod context;
@@ -17,16 +20,16 @@ pub mod endpoints;
 pub mod explain;
 pub mod forward;
 pub mod framing;
-pub mod front;
+mod front;
 pub mod gate;
 pub mod gateway;
 pub mod headers;
 pub mod observe;
-pub mod proxy;
-pub mod reload;
-pub mod reply;
+mod proxy;
+mod reload;
+mod reply;
 pub mod server;
-pub mod users;
+mod users;
 
 #[cfg(test)]
 mod testing;

@@ -10,7 +10,7 @@
 
 mod arrival;
 mod mishap;
-pub mod passage;
+pub(crate) mod passage;
 mod tokens;
 
 use std::panic::AssertUnwindSafe;
@@ -31,7 +31,7 @@ use crate::context::{Context, Stage};
 use crate::headers;
 
 /// The proxy.
-pub struct Proxy(pub Passage);
+pub(crate) struct Proxy(pub Passage);
 
 #[async_trait]
 impl ProxyHttp for Proxy {

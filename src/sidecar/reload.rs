@@ -30,7 +30,7 @@ use crate::observe::{Edition, Observer};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Reads and compiles a policy: the one way in, for `run`, `check`, `explain` and reloads.
-pub fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnostic>> {
+pub(crate) fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnostic>> {
     match source {
         PolicySource::Compiled => gateward_policy::compile("smsgate (compiled in)", SMSGATE),
         PolicySource::File(path) => {
@@ -43,7 +43,7 @@ pub fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnostic>> {
 }
 
 /// Whether the gateway's credentials that a policy asks for are configured.
-pub fn check_credentials(policy: &Policy, forward: &Forward, source: &str) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn check_credentials(policy: &Policy, forward: &Forward, source: &str) -> Result<(), Vec<Diagnostic>> {
     let terms: Vec<Terms> = policy.routes().iter().map(Terms::from).collect();
     match forward.identity().missing_for(terms.iter()) {
         None => Ok(()),
@@ -56,7 +56,7 @@ pub fn check_credentials(policy: &Policy, forward: &Forward, source: &str) -> Re
 
 /// How the last attempt to take over a file ended.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// When.
     pub at: SystemTime,
     /// What was wrong; empty when it was taken over.
@@ -64,7 +64,7 @@ pub struct Outcome {
 }
 
 /// Takes over changed files.
-pub struct Reloader {
+pub(crate) struct Reloader {
     policy: PolicySource,
     users: UserSource,
     editions: Arc<ArcSwap<Edition>>,
@@ -77,7 +77,7 @@ pub struct Reloader {
 
 /// The last outcome for each file.
 #[derive(Debug, Clone, Default)]
-pub struct Outcomes {
+pub(crate) struct Outcomes {
     /// The policy.
     pub policy: Option<Outcome>,
     /// The users file.
@@ -96,14 +96,14 @@ struct Version {
 /// The files of a configuration, as they were when they were first looked at.
 ///
 /// To be made before they are read for the first time, so that no change goes unnoticed in between.
-pub struct Files {
+pub(crate) struct Files {
     policy: Watched,
     users: Watched,
 }
 
 impl Files {
     /// Looks at them.
-    pub fn look(config: &Config) -> Self {
+    pub(crate) fn look(config: &Config) -> Self {
         let policy = match &config.policy {
             PolicySource::Compiled => None,
             PolicySource::File(path) => Some(path.clone()),
@@ -128,7 +128,7 @@ struct Watched {
 
 impl Reloader {
     /// A reloader for what is in force now.
-    pub fn new(
+    pub(crate) fn new(
         policy: PolicySource,
         users: UserSource,
         editions: Arc<ArcSwap<Edition>>,
@@ -150,12 +150,12 @@ impl Reloader {
     }
 
     /// What became of the last attempts.
-    pub fn outcomes(&self) -> Outcomes {
+    pub(crate) fn outcomes(&self) -> Outcomes {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at the files for ever. `asked`: somebody wants it now.
-    pub async fn keep_watching(self: Arc<Self>, files: Files, asked: Arc<Notify>) {
+    pub(crate) async fn keep_watching(self: Arc<Self>, files: Files, asked: Arc<Notify>) {
         let Files { mut policy, mut users } = files;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -177,7 +177,7 @@ impl Reloader {
     ///
     /// INVARIANT(good policy): whatever the candidate is, a policy that compiled stays in force; held by
     /// `tests::a_bad_candidate_changes_nothing`.
-    pub fn reload_policy(&self) {
+    pub(crate) fn reload_policy(&self) {
         let PolicySource::File(path) = &self.policy else { return };
         let name = path.display().to_string();
         let candidate = load_policy(&self.policy)
@@ -191,7 +191,7 @@ impl Reloader {
     }
 
     /// Takes the users file over if it is fit.
-    pub fn reload_users(&self) {
+    pub(crate) fn reload_users(&self) {
         let UserSource::File(path) = &self.users else { return };
         let edition = self.editions.load_full();
         let now = UnixSeconds(self.clock.unix_seconds());

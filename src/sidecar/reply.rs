@@ -4,7 +4,7 @@
 //! into status, text, challenge and label (DESIGN §10, WIRE §1.3, §1.7). Texts for clients never derive from
 //! internal texts: labels go to the log, messages to the client. Sending is in [`delivery`].
 
-pub mod delivery;
+pub(crate) mod delivery;
 
 use std::borrow::Cow;
 
@@ -435,7 +435,7 @@ impl Answer {
 }
 
 /// The reference's text for a status (fiber's table; it differs from newer names such as "Content Too Large").
-pub fn phrase(status: u16) -> &'static str {
+pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         401 => "Unauthorized",

@@ -9,16 +9,20 @@ pub(crate) mod start;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use gateward_boot::clock::Clock;
 use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::start::Parts;
 use crate::config::Config;
+
+/// A request whose head has just been read is not counted yet: it has to stay quiet for this long.
+const SETTLE: Duration = Duration::from_millis(10);
 
 /// Where the sidecar listens. The ports are the real ones, also where 0 was configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +176,11 @@ pub async fn run(
     public_stop.send_replace(true);
     let finish = async {
         let _listener = public.await;
-        traffic.quiet().await;
+        while {
+            traffic.quiet().await;
+            sleep(SETTLE).await;
+            traffic.requests() > 0
+        } {}
     };
     if timeout(drain, finish).await.is_err() {
         tracing::warn!(

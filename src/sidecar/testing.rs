@@ -440,3 +440,8 @@ impl Line {
         matches!(read, Ok(Ok(0) | Err(_)))
     }
 }
+
+/// A bug on demand, to see what one request's panic does to the others.
+pub(crate) fn perhaps_panic(session: &pingora::proxy::Session) {
+    assert!(session.get_header("x-test-panic").is_none(), "the test asked for it");
+}

@@ -169,7 +169,7 @@ async fn a_passed_through_credential_is_not_even_looked_at() {
     let (pass, notes) = bench.ask("GET", "/mobile/v1/message", Some("Basic %%%")).await;
     let pass = pass.unwrap();
     assert_eq!((pass.terms.action, pass.grant.is_none()), (Action::Passthrough, true));
-    assert_eq!(notes.kind, "");
+    assert_eq!(notes.kind, "unchecked");
 }
 
 #[tokio::test]

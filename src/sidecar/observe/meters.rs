@@ -43,6 +43,37 @@ impl Verdict {
     }
 }
 
+/// Reasons that anybody can provoke. Their series are there from the start, like those of every route, so that
+/// what clients send changes values and never the number of series (SECURITY 76).
+const EVERYDAY_REASONS: [&str; 26] = [
+    "algorithm_refused",
+    "authorization_repeated",
+    "basic_no_colon",
+    "basic_not_base64",
+    "body_too_large",
+    "expired",
+    "kind_not_accepted",
+    "login_failed",
+    "method",
+    "method_unknown",
+    "no_credential",
+    "no_route",
+    "path_backslash",
+    "path_bad_escape",
+    "path_control",
+    "path_dot_segment",
+    "path_double_encoding",
+    "path_empty_segment",
+    "path_encoded_slash",
+    "path_non_ascii",
+    "path_parameters",
+    "request_line",
+    "scope_missing",
+    "signature_invalid",
+    "target_byte",
+    "token_malformed",
+];
+
 /// The families.
 #[derive(Debug)]
 pub(super) struct Meters {
@@ -75,7 +106,7 @@ pub(super) struct StoreGauges {
 
 impl Meters {
     pub(super) fn register(metrics: &Metrics) -> Result<Self, MetricError> {
-        Ok(Self {
+        let meters = Self {
             requests: metrics.counters(
                 "gateward_requests_total",
                 "Requests, by route, verdict and status class.",
@@ -121,50 +152,63 @@ impl Meters {
                     "From a revocation to its arrival here.",
                 )?,
             },
-        })
+        };
+        for reason in EVERYDAY_REASONS {
+            meters.refusals.with_label_values(&[reason]);
+        }
+        Ok(meters)
     }
 
     /// The handles of one route.
     pub(super) fn route(self: &Arc<Self>, route: &str) -> RouteMeters {
-        RouteMeters {
+        let meters = RouteMeters {
+            requests: Default::default(),
+            duration: self.durations.with_label_values(&[route]),
             meters: Arc::clone(self),
             route: route.into(),
-            requests: Default::default(),
-            duration: OnceLock::new(),
+        };
+        for (verdict, class) in EVERYDAY_CELLS {
+            meters.cell(verdict, class);
         }
+        meters
     }
 }
 
+/// What becomes of nearly every request.
+const EVERYDAY_CELLS: [(Verdict, usize); 4] = [
+    (Verdict::Allow, 2),
+    (Verdict::Allow, 4),
+    (Verdict::Deny, 4),
+    (Verdict::Fail, 5),
+];
 /// Verdicts times status classes (1xx to 5xx, and none).
 const CELLS: usize = 3 * 6;
 
-/// The handles of one route, each looked up when it is first needed.
+/// The handles of one route; the rare ones are looked up when they are first needed.
 #[derive(Debug)]
 pub(super) struct RouteMeters {
     meters: Arc<Meters>,
     route: Box<str>,
     requests: [OnceLock<IntCounter>; CELLS],
-    duration: OnceLock<Histogram>,
+    duration: Histogram,
 }
 
 impl RouteMeters {
     pub(super) fn count(&self, verdict: Verdict, status: Option<u16>, seconds: f64) {
         let class = usize::from(status.map_or(0, |status| status / 100)).min(5);
-        if let Some(cell) = self.requests.get(verdict.index() * 6 + class) {
-            let label = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
-                .get(class)
-                .copied()
-                .unwrap_or("none");
-            cell.get_or_init(|| {
-                self.meters
-                    .requests
-                    .with_label_values(&[&*self.route, verdict.label(), label])
-            })
-            .inc();
+        if let Some(cell) = self.cell(verdict, class) {
+            cell.inc();
         }
-        self.duration
-            .get_or_init(|| self.meters.durations.with_label_values(&[&*self.route]))
-            .observe(seconds);
+        self.duration.observe(seconds);
+    }
+
+    fn cell(&self, verdict: Verdict, class: usize) -> Option<&IntCounter> {
+        let cell = self.requests.get(verdict.index() * 6 + class)?;
+        let label = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].get(class).copied()?;
+        Some(cell.get_or_init(|| {
+            let labels = [&*self.route, verdict.label(), label];
+            self.meters.requests.with_label_values(&labels)
+        }))
     }
 
     /// The gateway itself said 401 or 403.

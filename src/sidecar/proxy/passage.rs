@@ -26,7 +26,7 @@ use crate::observe::{Edition, Observer};
 use crate::reply::{Circumstances, Refusal, delivery};
 
 /// Everything that requests need; shared by all of them.
-pub struct Passage {
+pub(crate) struct Passage {
     /// Judges.
     pub gate: Gate,
     /// Forwards.
@@ -88,6 +88,8 @@ impl Passage {
         context: &mut Context,
         now: UnixSeconds,
     ) -> Result<Pass, Refused> {
+        #[cfg(test)]
+        crate::testing::perhaps_panic(session);
         let request = session.req_header();
         if session.is_http2() {
             arrival::check_http2(request)?;

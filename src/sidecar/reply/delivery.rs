@@ -37,7 +37,7 @@ enum Rest {
 }
 
 /// Sends an answer. The connection survives unless `close` is set or the unread body is large.
-pub async fn send(session: &mut Session, answer: Answer, close: bool) -> pingora::Result<()> {
+pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> pingora::Result<()> {
     let rest = if close {
         Rest::Unbounded
     } else {
@@ -113,7 +113,7 @@ async fn end_politely(session: &mut Session) {
 }
 
 /// Sends the last bytes of a connection that Pingora has not seen, and ends it.
-pub async fn send_last_words(stream: &mut Stream, bytes: &[u8]) {
+pub(crate) async fn send_last_words(stream: &mut Stream, bytes: &[u8]) {
     let speak = async {
         stream.write_all(bytes).await?;
         stream.flush().await?;
@@ -136,7 +136,7 @@ pub async fn send_last_words(stream: &mut Stream, bytes: &[u8]) {
 }
 
 /// Tells a client that there is no room for its connection, without spending time on it.
-pub async fn turn_away(stream: &mut Stream, bytes: &[u8]) {
+pub(crate) async fn turn_away(stream: &mut Stream, bytes: &[u8]) {
     let speak = async {
         stream.write_all(bytes).await?;
         stream.flush().await

@@ -205,3 +205,20 @@ async fn token_endpoints_answer_here() {
     );
     assert_eq!(toy.asked().len(), 1, "only the message went to the gateway");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bug_of_ours_costs_one_request() {
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start(&toy).await;
+    let mut line = sidecar.connect().await;
+    line.say(&request("GET /health", &["X-Test-Panic: 1"])).await;
+    let answer = line.hear().await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (500, "{\"message\":\"Internal Server Error\"}")
+    );
+    assert_eq!(toy.asked().len(), 0);
+    line.say(&request("GET /health", &[])).await;
+    assert_eq!(line.hear().await.status, 200);
+    sidecar.counted("gateward_panics_total 1").await;
+}
