@@ -18,7 +18,7 @@ use crate::reply::Refusal;
 ///
 /// [`Refusal::BodyTooLarge`], [`Refusal::BodyTimeout`], or [`Refusal::BodyBroken`] when the connection or its framing
 /// broke.
-pub async fn collect(session: &mut Session, limit: u64, deadline: Duration) -> Result<Bytes, Refusal> {
+pub(crate) async fn collect(session: &mut Session, limit: u64, deadline: Duration) -> Result<Bytes, Refusal> {
     let announced = announced(session);
     if announced.is_some_and(|length| length > limit) {
         return Err(Refusal::BodyTooLarge);

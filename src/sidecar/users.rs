@@ -30,7 +30,7 @@ const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 /// # Errors
 ///
 /// What is wrong with the file.
-pub fn read(path: &Path) -> Result<String, Diagnostic> {
+pub(crate) fn read(path: &Path) -> Result<String, Diagnostic> {
     let problem = |message: String| Diagnostic::error(path.display().to_string(), "", message);
     let bytes = secrets::read_private(path, LONGEST_FILE).map_err(|error| problem(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_error| problem("is not UTF-8".to_owned()))
