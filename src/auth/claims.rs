@@ -10,12 +10,12 @@ use crate::ids::{FamilyId, TokenId, UnixSeconds, UserId};
 use crate::scope::TOKENS_REFRESH;
 
 /// Private claim: the family of our tokens (a text).
-pub const FAMILY: &str = "gw_fam";
+pub(crate) const FAMILY: &str = "gw_fam";
 /// Private claim: the user's epoch when the token was issued (an integer). Revoking a user raises it.
-pub const EPOCH: &str = "gw_epo";
+pub(crate) const EPOCH: &str = "gw_epo";
 /// Private claim: `true` in a token that the sidecar minted for the gateway behind it. The front door refuses it, the
 /// gateway requires it: both sides may share one secret (DESIGN §8).
-pub const MINT: &str = "gw_mint";
+pub(crate) const MINT: &str = "gw_mint";
 
 /// A token whose signature, claims and times are good. Only a [`Verifier`](crate::Verifier) makes one.
 #[derive(Debug, Clone)]

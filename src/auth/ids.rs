@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest name that is accepted, in characters (DESIGN §5).
-pub const MAX_CHARS: usize = 128;
+const MAX_CHARS: usize = 128;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum IdError {
     /// Nothing, or nothing but white space.
     #[error("blank")]
     Blank,
-    /// More than [`MAX_CHARS`] characters.
+    /// More than 128 characters.
     #[error("longer than 128 characters")]
     TooLong,
     /// A control character, such as a line feed that would forge a log line.

@@ -10,14 +10,14 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use crate::secret::Secret;
 
 /// The shortest key, in bytes: as long as the hash (RFC 8725 §3.5, RFC 7518 §3.2).
-pub const MIN_KEY_BYTES: usize = 32;
+const MIN_KEY_BYTES: usize = 32;
 /// How long an HS256 signature is in base64url without padding.
 const SIGNATURE_CHARS: usize = 43;
 
 /// Why a secret cannot be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Shorter than [`MIN_KEY_BYTES`].
+    /// Shorter than 32 bytes.
     #[error("shorter than 32 bytes")]
     TooShort,
 }

@@ -1,25 +1,25 @@
 //! Who is asking, and may they? Every decision about credentials, tokens and scopes is made here, from data alone.
 //!
-//! Read in this order: [`credential`] takes the header apart, [`verify`] turns a bearer value into a
-//! [`VerifiedToken`], [`evidence`] is what a shell gathered about the caller, [`requirement`] is what a route asks
-//! for, and [`mod@decide`] puts the two together. Only [`decide::decide`] can make a [`Grant`], and nothing is forwarded
-//! without one. [`mint`] signs the tokens that we hand out.
+//! Read in this order: [`credential`] takes the header apart, `verify` turns a bearer value into a [`VerifiedToken`],
+//! `evidence` is what a shell gathered about the caller, `requirement` is what a route asks for, and `decide` puts the two
+//! together. Only [`decide()`] can make a [`Grant`], and nothing is forwarded without one. `mint` signs the tokens that
+//! we hand out.
 //!
 //! This crate refuses to know the time (it is an argument), any input or output, any HTTP status, and YAML.
 
-pub mod claims;
+mod claims;
 pub mod credential;
-pub mod decide;
-pub mod denial;
-pub mod evidence;
-pub mod ids;
-pub mod keys;
-pub mod mint;
-pub mod requirement;
-pub mod scope;
-pub mod secret;
-pub mod token_error;
-pub mod verify;
+mod decide;
+mod denial;
+mod evidence;
+mod ids;
+mod keys;
+mod mint;
+mod requirement;
+mod scope;
+mod secret;
+mod token_error;
+mod verify;
 
 mod header;
 

@@ -10,7 +10,7 @@ pub const ALL_ANY: &str = "all:any";
 /// The one scope of a refresh token. Never granted on request, never satisfied by a wildcard.
 pub const TOKENS_REFRESH: &str = "tokens:refresh";
 /// The longest name of a scope, in characters.
-pub const MAX_CHARS: usize = 64;
+const MAX_CHARS: usize = 64;
 
 /// Why a text is not the name of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum ScopeError {
     /// Nothing.
     #[error("empty")]
     Empty,
-    /// More than [`MAX_CHARS`] characters.
+    /// More than 64 characters.
     #[error("longer than 64 characters")]
     TooLong,
     /// Something other than `a-z 0-9 : _ . -`.
@@ -83,7 +83,7 @@ impl AsRef<str> for Scope {
 /// wildcard. Names are compared byte for byte: no case, no blanks, no patterns.
 ///
 /// INVARIANT(scopes match exactly): test `tests::look_alikes_satisfy_nothing`.
-pub fn satisfies<S: AsRef<str>>(held: &[S], needed: &Scope, exact: bool, wildcard: Option<&Scope>) -> bool {
+pub(crate) fn satisfies<S: AsRef<str>>(held: &[S], needed: &Scope, exact: bool, wildcard: Option<&Scope>) -> bool {
     let wildcard = if exact { None } else { wildcard };
     held.iter()
         .map(AsRef::as_ref)

@@ -34,7 +34,7 @@ pub enum Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}", self.label())]
 pub enum TokenError {
-    /// More than [`MAX_TOKEN_BYTES`](crate::verify::MAX_TOKEN_BYTES).
+    /// More than 8 KiB.
     TooLong,
     /// Not three segments of strict base64url, or not JSON within: also a device's token sent to the wrong place.
     Malformed,

@@ -14,7 +14,7 @@ use crate::scope::TOKENS_REFRESH;
 use crate::token_error::{Claim, TokenError};
 
 /// The longest token that is looked at, in bytes. Longer ones are refused before any work (SECURITY 22).
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// What a token must keep to besides its signature.
 #[derive(Debug, Clone)]

@@ -1,13 +1,13 @@
 //! What do both processes and their clients agree on? Names of headers, shapes of bodies, how JSON and times are read
 //! and written (WIRE §1.6 to §1.9, §2.4). Knows no rules: who may do what, and what happens then, is decided elsewhere.
 
-pub mod error;
+mod error;
 pub mod headers;
 pub mod json;
 pub mod nanoid;
 pub mod time;
-pub mod tokens;
-pub mod validation;
+mod tokens;
+mod validation;
 
 pub use error::ErrorBody;
 pub use json::{Object, ParseError, Value};

@@ -11,14 +11,14 @@ use crate::validation::Violations;
 
 /// The most scopes of one token; the reference has no limit. Without one a token could become longer than any header, and
 /// the list of violations longer than the body.
-pub const MAX_SCOPES: usize = 64;
+const MAX_SCOPES: usize = 64;
 
 /// The body of `POST …/auth/token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     /// How long the access token shall live, in seconds; `None` and 0 leave it to the configuration.
     pub ttl: Option<u64>,
-    /// The scopes it shall have: at least one and at most [`MAX_SCOPES`], none of them empty.
+    /// The scopes it shall have: at least one and at most 64, none of them empty.
     pub scopes: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// This token id, when it is this user's.
     Token {
         /// Whose token.
@@ -27,7 +27,7 @@ pub enum Entry {
 
 /// An entry and the moment when it stops to matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// What is revoked.
     pub entry: Entry,
     /// From this second on the entry matters to no token any more.
@@ -37,7 +37,7 @@ pub struct Line {
 impl Entry {
     /// The entry as one text. The fields cannot hold a tab, because ids hold no control characters, so different entries
     /// have different texts.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         match self {
             Self::Token { user, id } => format!("t\t{user}\t{id}"),
             Self::Family(family) => format!("f\t{family}"),
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// Reads what [`Entry::encode`] wrote; `None` for anything else.
-    pub fn decode(text: &str) -> Option<Self> {
+    pub(crate) fn decode(text: &str) -> Option<Self> {
         let mut fields = text.split('\t');
         let entry = match fields.next()? {
             "t" => Self::Token {

@@ -1,25 +1,24 @@
 //! Which tokens were revoked, and which refresh token of a login session is the live one?
 //!
-//! Read in this order: [`entry`] is one line of the list, [`replica`] is the list in memory that a request looks at,
-//! [`store`] says what a durable store must be able to do, `family` says what a rotation is, `embedded` and
-//! `redis` are the two stores, and
-//! [`denylist`] puts them together behind one handle.
+//! Read in this order: `entry` is one line of the list, `replica` is the list in memory that a request looks at, `store`
+//! says what a durable store must be able to do, `family` says what a rotation is, `embedded` and `redis` are the two
+//! stores, and `denylist` puts them together behind one handle, [`Denylist`].
 //!
 //! This crate answers "clear", "revoked" or "unknown", never "allowed": what follows from that is decided in `auth`. It
 //! knows nothing of HTTP, of signatures, or of routes.
 
-pub mod denylist;
+mod denylist;
 mod embedded;
-pub mod entry;
+mod entry;
 mod family;
 pub mod ids;
 mod link;
-pub mod options;
+mod options;
 mod redis;
-pub mod replica;
-pub mod stats;
-pub mod store;
-pub mod trouble;
+mod replica;
+mod stats;
+mod store;
+mod trouble;
 
 pub use denylist::{Clock, Denylist, Health, open};
 pub use options::{OpenError, Options, RedisOptions, Retention};

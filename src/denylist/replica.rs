@@ -19,7 +19,7 @@ const SWEEP_BATCH: usize = 1000;
 
 /// What the list needs to know about a token.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// Whose token.
     pub user: &'a UserId,
     /// Its id.
@@ -49,7 +49,7 @@ impl<'a> From<&'a VerifiedToken> for Subject<'a> {
 /// Readers take no lock. Writers (the feed, our own changes, the sweep) take one, so that a line that is renewed is
 /// never swept by somebody who saw its old expiry.
 #[derive(Default)]
-pub struct Replica {
+pub(crate) struct Replica {
     tokens: Shelf<TokenKey, Mark>,
     families: Shelf<FamilyId, Mark>,
     users: Shelf<UserId, UserMark>,
@@ -120,7 +120,7 @@ impl Replica {
     ///
     /// INVARIANT(known revocations are final): this looks at nothing but the list; that the store is away changes no
     /// answer. Test `tests::redis::what_is_known_stays_refused_while_redis_is_away`.
-    pub fn find(&self, token: Subject<'_>, now: UnixSeconds) -> Option<RevokedBy> {
+    pub(crate) fn find(&self, token: Subject<'_>, now: UnixSeconds) -> Option<RevokedBy> {
         if self.tokens.has(
             &TokenRef {
                 user: token.user,
@@ -141,7 +141,7 @@ impl Replica {
     }
 
     /// The user's epoch as far as the list knows; 0 for a user that is not on it.
-    pub fn epoch(&self, user: &UserId) -> u64 {
+    pub(crate) fn epoch(&self, user: &UserId) -> u64 {
         self.users
             .map
             .pin()
@@ -150,7 +150,7 @@ impl Replica {
     }
 
     /// Adds a line, or raises what is there to it. Nothing is ever lowered.
-    pub fn merge(&self, line: &Line) {
+    pub(crate) fn merge(&self, line: &Line) {
         let _writing = self.write();
         let scan = self.scan.load(Ordering::Relaxed);
         let expires_at = line.expires_at.0;
@@ -249,14 +249,14 @@ impl Replica {
     }
 
     /// Drops what stopped to matter long enough ago. Takes time in proportion to the list: not for an async thread.
-    pub fn sweep(&self, now: UnixSeconds) {
+    pub(crate) fn sweep(&self, now: UnixSeconds) {
         self.tokens.sweep(|| self.write(), |mark| mark.swept(now));
         self.families.sweep(|| self.write(), |mark| mark.swept(now));
         self.users.sweep(|| self.write(), |user| user.mark.swept(now));
     }
 
     /// Lines in memory: tokens, families, users.
-    pub fn sizes(&self) -> [usize; 3] {
+    pub(crate) fn sizes(&self) -> [usize; 3] {
         [self.tokens.len(), self.families.len(), self.users.len()]
     }
 

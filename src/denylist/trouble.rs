@@ -37,7 +37,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Every kind, in the order of the numbers by which [`Trouble::from_index`] knows them.
+    /// Every kind, in the order of the numbers by which an atomic holds them.
     pub const ALL: [Self; 14] = [
         Self::Starting,
         Self::CatchingUp,

@@ -15,4 +15,4 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use duration::parse_duration;
 pub use nearest::nearest;
 pub use node::{Entry, Node, Position, Value};
-pub use parse::{MAX_BYTES, MAX_COPIED_NODES, MAX_DEPTH, MAX_NODES, parse};
+pub use parse::parse;

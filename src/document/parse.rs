@@ -10,17 +10,17 @@ use serde_yaml::granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, S
 use crate::{Diagnostic, Entry, Node, Position, Value, scalar};
 
 /// Longest accepted text.
-pub const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Deepest accepted nesting.
-pub const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Most values in one document.
-pub const MAX_NODES: usize = 1 << 20;
+const MAX_NODES: usize = 1 << 20;
 /// Most values that anchors and aliases may copy: enough for repeated blocks, too few for a bomb.
-pub const MAX_COPIED_NODES: usize = 10_000;
+const MAX_COPIED_NODES: usize = 10_000;
 
 /// Reads one document. `file` only names the text in diagnostics.
 ///
-/// An empty text is [`Value::Null`]. Anchors and aliases work within [`MAX_COPIED_NODES`].
+/// An empty text is [`Value::Null`]. Anchors and aliases may copy 10,000 values at most.
 ///
 /// # Errors
 ///

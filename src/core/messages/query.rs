@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use gateward_contract::validation::Violations;
+use gateward_contract::Violations;
 
 use super::state::State;
 use crate::Timestamp;
