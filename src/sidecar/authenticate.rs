@@ -35,17 +35,6 @@ pub enum Denied {
     Busy,
 }
 
-impl Denied {
-    /// A word from a closed set, for logs and metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Denial(denial) => denial.label(),
-            Self::Outage(label) => label,
-            Self::Busy => "login_checks_full",
-        }
-    }
-}
-
 impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
         Self::Denial(denial)

@@ -2,8 +2,9 @@
 //!
 //! Every refusal of this process is one value of [`Refusal`], and one exhaustive match per column turns it
 //! into status, text, challenge and label (DESIGN §10, WIRE §1.3, §1.7). Texts for clients never derive from
-//! internal texts: labels go to the log, messages to the client. Sending is in [`delivery`].
+//! internal texts: labels go to the log, messages to the client. The bytes are made in `answer` and sent in `delivery`.
 
+mod answer;
 pub(crate) mod delivery;
 
 use std::borrow::Cow;
@@ -11,11 +12,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gateward_auth::{Accepts, Denial, Scope};
 use gateward_contract::ErrorBody;
-use gateward_contract::headers::{JSON, LINK_USER_API, PROBLEM_JSON, TEXT};
+use gateward_contract::headers::{JSON, PROBLEM_JSON, TEXT};
 use gateward_policy::PathError;
 use http::HeaderValue;
-use pingora::http::ResponseHeader;
 
+use self::answer::phrase;
+pub(crate) use self::answer::{Answer, Circumstances};
 use crate::framing::FramingError;
 
 /// How long a client should wait when something that we depend on is away, in seconds: a store that is back
@@ -82,11 +84,6 @@ pub enum Refusal {
     },
     /// No route.
     NotFound,
-    /// Too many failed logins.
-    Throttled {
-        /// Seconds until another attempt is looked at.
-        retry_after: u64,
-    },
     /// Too many logins are being checked.
     Busy,
     /// More connections than configured.
@@ -135,7 +132,6 @@ impl Refusal {
             Self::Unauthorized { .. } => 401,
             Self::Forbidden { .. } => 403,
             Self::NotFound => 404,
-            Self::Throttled { .. } => 429,
             Self::Busy | Self::ConnectionsExhausted | Self::Outage(_) | Self::RevocationUnknown => 503,
             Self::Gateway(GatewayTrouble::Timeout) => 504,
             Self::Gateway(
@@ -161,7 +157,6 @@ impl Refusal {
             | Self::CredentialRepeated
             | Self::Unauthorized { .. }
             | Self::NotFound
-            | Self::Throttled { .. }
             | Self::Busy
             | Self::ConnectionsExhausted
             | Self::Outage(_)
@@ -191,11 +186,8 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Throttled { retry_after } => Some((*retry_after).max(1)),
             Self::Busy | Self::ConnectionsExhausted => Some(RETRY_AFTER_BUSY),
             Self::Outage(_) | Self::RevocationUnknown => Some(RETRY_AFTER_OUTAGE),
-            Self::Endpoint { status: 503, .. } => Some(RETRY_AFTER_OUTAGE),
-            Self::Endpoint { status: 429, .. } => Some(RETRY_AFTER_BUSY),
             Self::Framing(_)
             | Self::HeadTimeout
             | Self::BodyTimeout
@@ -234,7 +226,6 @@ impl Refusal {
             | Self::Path(_)
             | Self::CredentialRepeated
             | Self::NotFound
-            | Self::Throttled { .. }
             | Self::Busy
             | Self::ConnectionsExhausted
             | Self::Outage(_)
@@ -278,7 +269,6 @@ impl Refusal {
             Self::Unauthorized { denial, .. } => denial.label(),
             Self::Forbidden { .. } => "scope_missing",
             Self::NotFound => "no_route",
-            Self::Throttled { .. } => "throttled",
             Self::Busy => "busy",
             Self::ConnectionsExhausted => "connections_exhausted",
             Self::Outage(label) | Self::Internal(label) => label,
@@ -299,7 +289,6 @@ impl Refusal {
             Self::Unauthorized { .. } => "unauthorized",
             Self::Forbidden { .. } => "insufficient-scope",
             Self::NotFound => "not-found",
-            Self::Throttled { .. } => "too-many-failed-logins",
             Self::Busy | Self::ConnectionsExhausted => "busy",
             Self::Outage(_) | Self::RevocationUnknown => "unavailable",
             Self::Gateway(_) => "bad-gateway",
@@ -346,113 +335,6 @@ impl Refusal {
 /// `{"message":"…"}` (WIRE §1.7).
 fn error_body(message: &str) -> Bytes {
     Bytes::from(ErrorBody { message }.to_json())
-}
-
-/// What an answer depends on besides its reason.
-#[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
-    /// Goes into `X-Request-ID`.
-    pub request_id: &'a str,
-    /// The path is part of the user API: the reference's `Link` header belongs to the answer.
-    pub user_api: bool,
-    /// The client asked for `application/problem+json` (RFC 9457).
-    pub wants_problem: bool,
-}
-
-/// An answer made here.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    status: u16,
-    fields: Vec<(&'static str, HeaderValue)>,
-    body: Bytes,
-}
-
-impl Answer {
-    /// An answer with a body.
-    pub fn new(status: u16, content_type: &'static str, body: Bytes, about: &Circumstances<'_>) -> Self {
-        let mut answer = Self::empty(status, about);
-        answer
-            .fields
-            .push(("Content-Type", HeaderValue::from_static(content_type)));
-        answer.fields.push(("Content-Length", HeaderValue::from(body.len())));
-        answer.body = body;
-        answer
-    }
-
-    /// An answer without a body, such as 204.
-    pub fn empty(status: u16, about: &Circumstances<'_>) -> Self {
-        let mut fields = Vec::with_capacity(8);
-        if let Ok(id) = HeaderValue::from_str(about.request_id) {
-            fields.push(("X-Request-ID", id));
-        }
-        if about.user_api {
-            fields.push(("Link", HeaderValue::from_static(LINK_USER_API)));
-        }
-        Self {
-            status,
-            fields,
-            body: Bytes::new(),
-        }
-    }
-
-    /// Forbids every cache to keep it (RFC 6750 §5.3: answers that hold tokens).
-    #[must_use]
-    pub fn not_stored(mut self) -> Self {
-        self.fields
-            .push(("Cache-Control", HeaderValue::from_static("no-store")));
-        self
-    }
-
-    /// HTTP status.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The head and the body for Pingora, which adds `Date` and `Connection`.
-    pub fn into_parts(self) -> pingora::Result<(ResponseHeader, Bytes)> {
-        let mut header = ResponseHeader::build(self.status, Some(self.fields.len() + 2))?;
-        for (name, value) in self.fields {
-            header.append_header(name, value)?;
-        }
-        Ok((header, self.body))
-    }
-
-    /// The answer as bytes of HTTP/1.1, for connections that are closed after it.
-    pub fn to_last_words(&self, date: &HeaderValue) -> Vec<u8> {
-        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, phrase(self.status)).into_bytes();
-        let close = [("Date", date), ("Connection", &HeaderValue::from_static("close"))];
-        let fields = self.fields.iter().map(|(name, value)| (*name, value));
-        for (name, value) in fields.chain(close) {
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
-        }
-        bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(&self.body);
-        bytes
-    }
-}
-
-/// The reference's text for a status (fiber's table; it differs from newer names such as "Content Too Large").
-pub(crate) fn phrase(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Request Entity Too Large",
-        414 => "Request URI Too Long",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Internal Server Error",
-    }
 }
 
 #[cfg(test)]

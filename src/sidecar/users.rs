@@ -170,11 +170,6 @@ impl UserFile {
         }
     }
 
-    /// How many users there are now.
-    pub fn count(&self) -> usize {
-        self.users.load().len()
-    }
-
     /// Whether a login is good. The hash is computed to its end even if nobody waits for it any more, and holds its
     /// slot until then.
     pub(crate) async fn check(&self, login: Login) -> Result<Option<Allowed>, CheckError> {

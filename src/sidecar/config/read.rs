@@ -56,7 +56,7 @@ pub(super) fn data_dir(reader: &mut Reader<'_>) -> PathBuf {
     reader.path("data_dir", "data")
 }
 
-pub(super) fn policy(reader: &mut Reader<'_>) -> PolicySource {
+fn policy(reader: &mut Reader<'_>) -> PolicySource {
     match reader.optional_path("policy") {
         None => PolicySource::Compiled,
         Some(path) => {

@@ -9,7 +9,7 @@ use gateward_boot::environment::Environment;
 use gateward_boot::{random, secrets};
 use gateward_document::Diagnostic;
 
-use super::{PREFIX, PolicySource, UpstreamUrl};
+use super::{PREFIX, UpstreamUrl};
 
 /// What was given.
 #[derive(Clone, Debug, Default)]
@@ -47,12 +47,6 @@ impl Source {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         super::read::data_dir(&mut self.reader())
-    }
-
-    /// `policy`, whatever is wrong with the rest: `check` looks at both.
-    #[must_use]
-    pub fn policy(&self) -> PolicySource {
-        super::read::policy(&mut self.reader())
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {

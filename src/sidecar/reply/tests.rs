@@ -89,8 +89,6 @@ fn an_unknown_path_is_plain_text() {
 #[test]
 fn who_has_to_wait_is_told_how_long() {
     let wait = |refusal: Refusal| fields(&refusal.to_answer(&ABOUT), "Retry-After");
-    assert_eq!(wait(Refusal::Throttled { retry_after: 17 }), ["17"]);
-    assert_eq!(wait(Refusal::Throttled { retry_after: 0 }), ["1"]);
     assert_eq!(wait(Refusal::Outage("store")), ["5"]);
     assert_eq!(wait(Refusal::RevocationUnknown), ["5"]);
     assert_eq!(wait(Refusal::Busy), ["1"]);
