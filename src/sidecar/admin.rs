@@ -161,8 +161,7 @@ fn answer(status: u16, content_type: &'static str, body: String) -> Response<Vec
 }
 
 fn site((url, reachable): (&crate::config::UpstreamUrl, bool)) -> Value {
-    let scheme = if url.tls { "https" } else { "http" };
-    json!({ "url": format!("{scheme}://{}:{}{}", url.host, url.port, url.path), "reachable": reachable })
+    json!({ "url": url.to_string(), "reachable": reachable })
 }
 
 fn source(source: &PolicySource) -> String {

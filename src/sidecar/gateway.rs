@@ -124,7 +124,7 @@ impl Gateway {
             .map_err(|_error| GatewayError::Setup)?;
         Ok(Self {
             client,
-            bases: upstream.urls.iter().map(base).collect(),
+            bases: upstream.urls.iter().map(UpstreamUrl::to_string).collect(),
             pool: Pool::new(AT_ONCE, WAITING),
         })
     }
@@ -203,12 +203,6 @@ impl Gateway {
         }
         Ok(status)
     }
-}
-
-fn base(url: &UpstreamUrl) -> String {
-    let scheme = if url.tls { "https" } else { "http" };
-    let (open, close) = if url.host.contains(':') { ("[", "]") } else { ("", "") };
-    format!("{scheme}://{open}{}{close}:{}{}", url.host, url.port, url.path)
 }
 
 fn basic(login: &Login) -> Result<HeaderValue, GatewayError> {

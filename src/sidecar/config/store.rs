@@ -91,12 +91,8 @@ fn location(text: &str) -> Result<Location, String> {
             .parse::<u16>()
             .map_err(|_| "the path of the url is not the number of a database")?,
     };
-    let host = if parts.host.contains(':') {
-        format!("[{}]", parts.host)
-    } else {
-        parts.host
-    };
-    let url = format!("redis://{host}:{}/{database}", parts.port.unwrap_or(6379));
+    let port = parts.port.unwrap_or(6379);
+    let url = format!("redis://{}:{port}/{database}", url::bracketed(&parts.host));
     Ok(Location::Redis {
         url,
         username: parts.username,

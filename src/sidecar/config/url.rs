@@ -1,5 +1,8 @@
 //! URLs in a configuration, taken apart. No message here shows a part of one: it may hold a password.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use super::UpstreamUrl;
 
 /// A URL of the form `scheme://[user[:password]@]host[:port][/path]`.
@@ -87,6 +90,36 @@ fn decoded(text: &str) -> Result<Option<String>, String> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
+/// A host as it stands in a URL: with brackets around IPv6.
+pub(super) fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') {
+        Cow::Owned(format!("[{host}]"))
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+impl UpstreamUrl {
+    /// Host and port as they stand in `Host`: without a default port, with brackets around IPv6.
+    pub fn authority(&self) -> String {
+        let host = bracketed(&self.host);
+        let default_port = if self.tls { 443 } else { 80 };
+        if self.port == default_port {
+            host.into_owned()
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+}
+
+/// The URL again. It never holds a password.
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+    }
+}
+
 /// Reads `upstream.url`.
 pub(super) fn upstream(text: &str) -> Result<UpstreamUrl, String> {
     let url = parse(text)?;
@@ -137,6 +170,29 @@ mod tests {
                 path: path.to_owned(),
             };
             assert_eq!(upstream(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_written_as_in_host() {
+        for (text, authority) in [
+            ("http://a", "a"),
+            ("https://a:80", "a:80"),
+            ("https://[::1]", "[::1]"),
+            ("http://[::1]:3100", "[::1]:3100"),
+        ] {
+            assert_eq!(upstream(text).unwrap().authority(), authority);
+        }
+    }
+
+    #[test]
+    fn a_url_reads_as_it_was_written() {
+        for text in [
+            "http://[::1]:3100/a",
+            "https://gateway.example",
+            "http://127.0.0.1:3100",
+        ] {
+            assert_eq!(upstream(text).unwrap().to_string(), text);
         }
     }
 

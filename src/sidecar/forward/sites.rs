@@ -174,7 +174,7 @@ impl Site {
             .into_iter()
             .collect();
         Self {
-            authority: authority(&url),
+            authority: url.authority(),
             addresses: ArcSwap::from_pointee(addresses),
             rests_until: AtomicU64::new(0),
             away: AtomicBool::new(false),
@@ -190,21 +190,6 @@ impl Site {
     /// `Host`.
     pub fn authority(&self) -> &str {
         &self.authority
-    }
-}
-
-/// Host and port as they stand in `Host`: without a default port, with brackets around IPv6.
-fn authority(url: &UpstreamUrl) -> String {
-    let host = if url.host.contains(':') {
-        format!("[{}]", url.host)
-    } else {
-        url.host.clone()
-    };
-    let default_port = if url.tls { 443 } else { 80 };
-    if url.port == default_port {
-        host
-    } else {
-        format!("{host}:{}", url.port)
     }
 }
 
@@ -261,20 +246,5 @@ mod tests {
         assert_eq!(sites.look_up().await, Some(LOOK_UP_EVERY));
         assert!(sites.choose(0).unwrap().address.ip().is_loopback());
         assert_eq!(super::tests::sites(&["127.0.0.1"]).look_up().await, None);
-    }
-
-    #[test]
-    fn authorities_are_written_as_in_host() {
-        let authority = |tls, host: &str, port| {
-            authority(&UpstreamUrl {
-                tls,
-                host: host.to_owned(),
-                port,
-                path: String::new(),
-            })
-        };
-        assert_eq!(authority(false, "a", 80), "a");
-        assert_eq!(authority(true, "a", 80), "a:80");
-        assert_eq!(authority(true, "::1", 443), "[::1]");
     }
 }

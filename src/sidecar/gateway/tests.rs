@@ -179,8 +179,8 @@ fn an_address_is_written_as_a_url() {
         port: 3000,
         path: path.to_owned(),
     };
-    assert_eq!(base(&url(false, "sms.example", "")), "http://sms.example:3000");
-    assert_eq!(base(&url(true, "::1", "/gate")), "https://[::1]:3000/gate");
+    assert_eq!(url(false, "sms.example", "").to_string(), "http://sms.example:3000");
+    assert_eq!(url(true, "::1", "/gate").to_string(), "https://[::1]:3000/gate");
 }
 
 #[test]
