@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 
 use crate::authenticate::Denied;
 use crate::authenticate::pool::{Full, Pool};
+use crate::authorization;
 use crate::config::{Upstream, UpstreamTimeouts, UpstreamUrl};
 
 /// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
@@ -135,7 +134,7 @@ impl Gateway {
     ///
     /// [`GatewayError`] for everything that means neither good nor bad.
     pub(crate) async fn check_login(&self, check: &LoginCheck, login: &Login) -> Result<LoginAnswer, GatewayError> {
-        let credential = basic(login)?;
+        let credential = authorization::basic(&login.user, &login.password).map_err(|_error| GatewayError::Setup)?;
         let first = self.ask(check.method.as_str(), &check.path, credential.clone()).await;
         // An idle connection may just have been closed; a check changes nothing, so it may be asked twice.
         let status = match first {
@@ -158,7 +157,7 @@ impl Gateway {
     ///
     /// [`GatewayError`] when it is not known whether the token was good.
     pub(crate) async fn exchange(&self, request: &GatewayRequest, token: &str) -> Result<Exchange, GatewayError> {
-        let credential = sensitive(format!("Bearer {token}"))?;
+        let credential = authorization::bearer(token).map_err(|_error| GatewayError::Setup)?;
         match self.ask(request.method.as_str(), &request.path, credential).await? {
             200 | 201 => Ok(Exchange::Exchanged),
             // Not now, but perhaps later.
@@ -203,21 +202,6 @@ impl Gateway {
         }
         Ok(status)
     }
-}
-
-fn basic(login: &Login) -> Result<HeaderValue, GatewayError> {
-    let mut pair = Vec::with_capacity(login.user.len() + 1 + login.password.expose().len());
-    pair.extend_from_slice(login.user.as_bytes());
-    pair.push(b':');
-    pair.extend_from_slice(login.password.expose());
-    sensitive(format!("Basic {}", STANDARD.encode(pair)))
-}
-
-/// A header value that no `Debug` output shows.
-fn sensitive(value: String) -> Result<HeaderValue, GatewayError> {
-    let mut value = HeaderValue::try_from(value).map_err(|_error| GatewayError::Setup)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn classify(error: &reqwest::Error) -> GatewayError {

@@ -12,6 +12,7 @@
 
 mod admin;
 pub mod authenticate;
+mod authorization;
 mod body;
 pub mod check;
 pub mod config;

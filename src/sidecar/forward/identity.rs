@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use gateward_auth::{Grant, Hs256Key, KeyError, MintedClaims, Scope, Signer, TokenId, UnixSeconds};
 use gateward_contract::nanoid;
 use gateward_policy::{Action, UpstreamCredential};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
+use crate::authorization;
 use crate::config::{CredentialKind, Upstream};
 use crate::context::{Pass, Terms};
 
@@ -55,11 +54,8 @@ impl Identity {
         let basic = match &upstream.basic {
             None => None,
             Some(basic) => {
-                let mut login = basic.user.clone().into_bytes();
-                login.push(b':');
-                login.extend_from_slice(basic.password.expose());
-                let value = format!("Basic {}", STANDARD.encode(login));
-                Some(sensitive(value.as_bytes(), "upstream.basic")?)
+                let value = authorization::basic(&basic.user, &basic.password);
+                Some(value.map_err(|_| IdentityError::Value("upstream.basic"))?)
             }
         };
         let header = match &upstream.header {
@@ -67,7 +63,8 @@ impl Identity {
             Some(header) => {
                 let name = HeaderName::from_bytes(header.name.as_bytes());
                 let name = name.map_err(|_| IdentityError::Value("upstream.header.name"))?;
-                Some((name, sensitive(header.value.expose(), "upstream.header.value")?))
+                let value = authorization::hidden(header.value.expose());
+                Some((name, value.map_err(|_| IdentityError::Value("upstream.header.value"))?))
             }
         };
         let default = match upstream.credential {
@@ -162,13 +159,6 @@ impl Minter {
             issued_at: now,
             expires_at: now.plus(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX).max(1)),
         });
-        sensitive(format!("Bearer {token}").as_bytes(), "the minted token")
+        authorization::bearer(&token).map_err(|_| IdentityError::Value("the minted token"))
     }
-}
-
-/// A header value that no `Debug` output shows.
-fn sensitive(value: &[u8], what: &'static str) -> Result<HeaderValue, IdentityError> {
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| IdentityError::Value(what))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
