@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::EXPECT;
 use pingora::proxy::Session;
 use tokio::time::timeout;
 
+use crate::headers;
 use crate::reply::Refusal;
 
 /// Collects the body. `limit` is in bytes; `deadline` is for the whole of it.
@@ -19,7 +20,7 @@ use crate::reply::Refusal;
 /// [`Refusal::BodyTooLarge`], [`Refusal::BodyTimeout`], or [`Refusal::BodyBroken`] when the connection or its framing
 /// broke.
 pub(crate) async fn collect(session: &mut Session, limit: u64, deadline: Duration) -> Result<Bytes, Refusal> {
-    let announced = announced(session);
+    let announced = headers::announced_length(&session.req_header().headers);
     if announced.is_some_and(|length| length > limit) {
         return Err(Refusal::BodyTooLarge);
     }
@@ -45,17 +46,6 @@ async fn read(session: &mut Session, limit: u64) -> Result<Bytes, Refusal> {
             Some(chunk) => body.extend_from_slice(&chunk),
         }
     }
-}
-
-fn announced(session: &Session) -> Option<u64> {
-    session
-        .req_header()
-        .headers
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }
 
 /// HTTP/1.1 only: HTTP/2 clients send their body without asking.

@@ -95,6 +95,16 @@ pub fn clean_response(response: &mut ResponseHeader) {
     }
 }
 
+/// The length that `Content-Length` announces.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The path of a request target: what comes before the query, which may hold a token.
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
+    target.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
 /// Takes our namespace from a gateway's trailers.
 pub fn clean_trailers(trailers: &mut HeaderMap) {
     let doomed: Vec<HeaderName> = trailers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();

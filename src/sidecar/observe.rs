@@ -17,6 +17,7 @@ use self::meters::{Meters, RouteMeters};
 use crate::config::Decisions;
 use crate::context::{Context, Stage};
 use crate::front::traffic::Traffic;
+use crate::headers;
 use crate::reply::{GatewayTrouble, Refusal};
 
 /// Longest path in a log line, in bytes.
@@ -100,7 +101,7 @@ impl Observer {
     }
 
     /// The end of a request. `status`: what the client was told, if anything.
-    pub fn finished(&self, context: &Context, path: &[u8], status: Option<u16>) {
+    pub fn finished(&self, context: &Context, target: &[u8], status: Option<u16>) {
         let facts = Facts::of(context);
         let took = context.started.elapsed();
         if let Some(arrival) = context.stage.arrival() {
@@ -116,7 +117,7 @@ impl Observer {
             self.meters.refusals.with_label_values(&[refusal.label()]).inc();
         }
         if self.wants_line(facts.verdict) {
-            write_line(context, &facts, path, status, took);
+            write_line(context, &facts, target, status, took);
         }
     }
 
@@ -204,10 +205,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn write_line(context: &Context, facts: &Facts<'_>, path: &[u8], status: Option<u16>, took: Duration) {
+fn write_line(context: &Context, facts: &Facts<'_>, target: &[u8], status: Option<u16>, took: Duration) {
     let Some(arrival) = context.stage.arrival() else { return };
     let notes = &context.notes;
-    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let path = headers::path_of(target);
     let path = String::from_utf8_lossy(path.get(..MAX_PATH).unwrap_or(path));
     let issued = match &context.stage {
         Stage::Served(_, _, token) => token.as_ref(),

@@ -73,8 +73,6 @@ pub(super) fn check_http2(request: &RequestHeader) -> Result<(), Refusal> {
 
 /// What the gate looks at.
 pub(super) fn head(request: &RequestHeader) -> Head<'_> {
-    let target = request.raw_path();
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
     let authorization = match (values.next(), values.next()) {
         (None, _) => Authorization::Absent,
@@ -83,7 +81,7 @@ pub(super) fn head(request: &RequestHeader) -> Head<'_> {
     };
     Head {
         method: request.method.as_str(),
-        path,
+        path: headers::path_of(request.raw_path()),
         authorization,
     }
 }

@@ -12,6 +12,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::passage::{Passage, circumstances};
 use crate::context::{Context, Stage};
+use crate::headers;
 use crate::reply::{GatewayTrouble, Refusal, delivery};
 
 impl Passage {
@@ -151,10 +152,6 @@ fn trouble(kind: &ErrorType) -> GatewayTrouble {
 /// Method and path for Pingora's own log lines: never the query, which may hold a token.
 pub(super) fn summary(session: &Session) -> String {
     let request = session.req_header();
-    let path = request
-        .raw_path()
-        .split(|byte| *byte == b'?')
-        .next()
-        .unwrap_or_default();
+    let path = headers::path_of(request.raw_path());
     format!("{} {}", request.method, String::from_utf8_lossy(path))
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use gateward_auth::UnixSeconds;
 use gateward_boot::clock::Clock;
-use http::header;
 use ipnet::IpNet;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -22,6 +21,7 @@ use crate::endpoints::{Endpoints, audit};
 use crate::forward::{Forward, Meaning};
 use crate::front::traffic::{InFlight, Traffic};
 use crate::gate::{Gate, Refused};
+use crate::headers;
 use crate::observe::{Edition, Observer};
 use crate::reply::{Circumstances, Refusal, delivery};
 
@@ -72,7 +72,8 @@ impl Passage {
             Ok(pass) => {
                 let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
                 context.stage.admit(pass);
-                if announced_length(session).is_some_and(|length| length > limit) {
+                let announced = headers::announced_length(&session.req_header().headers);
+                if announced.is_some_and(|length| length > limit) {
                     context.stage.refuse(None, Refusal::BodyTooLarge);
                     return self.answer_refusal(session, context).await;
                 }
@@ -170,8 +171,4 @@ pub(super) fn circumstances(context: &Context) -> Circumstances<'_> {
         user_api: context.notes.user_api,
         wants_problem: arrival.is_some_and(|arrival| arrival.wants_problem),
     }
-}
-
-fn announced_length(session: &Session) -> Option<u64> {
-    session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

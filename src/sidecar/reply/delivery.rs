@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::Answer;
+use crate::headers;
 
 /// A body up to this size is read past after an early answer; beyond it, a new connection is cheaper.
 const SMALL_BODY: u64 = 64 * 1024;
@@ -72,8 +73,7 @@ async fn rest_of_request(session: &mut Session) -> Rest {
     if session.get_header(header::EXPECT).is_some() {
         return Rest::Unbounded;
     }
-    let announced = session.get_header(header::CONTENT_LENGTH);
-    let announced: Option<u64> = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = headers::announced_length(&session.req_header().headers);
     if announced.is_some_and(|length| length > SMALL_BODY) {
         return Rest::Unbounded;
     }
