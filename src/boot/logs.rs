@@ -53,7 +53,11 @@ impl Level {
     /// What is wanted of the libraries. Never their debug lines: HTTP libraries print whole request heads there, and
     /// with them passwords and tokens.
     fn of_libraries(self) -> LevelFilter {
-        let most = if self == Self::Trace { LevelFilter::INFO } else { LevelFilter::WARN };
+        let most = if self == Self::Trace {
+            LevelFilter::INFO
+        } else {
+            LevelFilter::WARN
+        };
         self.filter().min(most)
     }
 }

@@ -5,11 +5,11 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::failure::reason;
-use crate::random;
+use crate::{folder, random};
 
 /// Longest accepted secret, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -170,32 +170,19 @@ pub fn read_or_create(path: &Path) -> Result<Sealed, SecretError> {
 /// When the file cannot be made.
 pub fn create(path: &Path, contents: &[u8]) -> Result<(), SecretError> {
     let unwritable = |error| SecretError::Unwritable(path.to_owned(), error);
-    let folder = path
+    let parent = path
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
+        .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    create_folder(folder)?;
-    let draft = folder.join(format!(".new-{}", random::hexadecimal::<8>()));
+    folder::create_private(parent).map_err(|error| SecretError::Unwritable(parent.to_owned(), error))?;
+    let draft = parent.join(format!(".new-{}", random::hexadecimal::<8>()));
     let written = write_new(&draft, contents).and_then(|()| publish(&draft, path));
     // The draft is a second name of the file by now, or of no use any more.
     let removed = fs::remove_file(&draft);
     written
         .and(removed)
-        .and_then(|()| File::open(folder)?.sync_all())
+        .and_then(|()| File::open(parent)?.sync_all())
         .map_err(unwritable)
-}
-
-/// Makes a folder, and those above it, that only this user can enter. One that is there stays as it is.
-///
-/// # Errors
-///
-/// When it cannot be made.
-pub fn create_folder(path: &Path) -> Result<(), SecretError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| SecretError::Unwritable(path.to_owned(), error))
 }
 
 fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {

@@ -1,8 +1,9 @@
 //! Where is the database, and how is it opened? One SQLite file: one connection that writes, a
 //! few that read. It knows no table; those are in `migrations/` and in the stores.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
+use gateward_boot::folder;
 use sqlx::{
     SqlitePool,
     migrate::{MigrateError, Migrator},
@@ -120,17 +121,11 @@ async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqliteP
 ///
 /// SQLite gives its log files the mode of the database.
 fn make_file(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        folder::create_private(parent)?;
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map(drop)
 }
 

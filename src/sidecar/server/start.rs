@@ -3,7 +3,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use gateward_auth::{Hs256Key, Signer, Verifier};
 use gateward_boot::clock::Clock;
+use gateward_boot::folder;
 use gateward_boot::metrics::Metrics;
 use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
 use gateward_policy::Policy;
@@ -202,7 +202,10 @@ fn authenticator(
 async fn open_denylist(config: &Config, clock: &Clock) -> Result<Denylist, StartError> {
     let options = match &config.store {
         Store::Embedded => {
-            make_folder(&config.data_dir)?;
+            folder::create_private(&config.data_dir).map_err(|why| StartError::File {
+                path: config.data_dir.display().to_string(),
+                why,
+            })?;
             Options::Embedded {
                 path: config.data_dir.join("denylist.redb"),
             }
@@ -221,15 +224,6 @@ async fn open_denylist(config: &Config, clock: &Clock) -> Result<Denylist, Start
         leeway: config.tokens.leeway,
     };
     Ok(gateward_denylist::open(options, clock.reader(), retention).await?)
-}
-
-/// Nobody else needs to look into it.
-fn make_folder(path: &Path) -> Result<(), StartError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|why| StartError::File {
-        path: path.display().to_string(),
-        why,
-    })
 }
 
 fn front_door(config: &Config, passage: Passage, traffic: Arc<Traffic>, observer: Arc<Observer>) -> FrontDoor {
