@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
 use criterion::Criterion;
-use gateward_auth::{AccessClaims, FamilyId, Hs256Key, Signer, TokenId, UnixSeconds, UserId, Verifier, VerifierRules};
+use gateward_auth::{AccessClaims, FamilyId, Hs256Key, Signer, TokenId, UnixSeconds, UserId, Verifier};
 use gateward_boot::clock::Clock;
 use gateward_boot::metrics::Metrics;
 use gateward_denylist::{Denylist, Options, Retention};
@@ -72,12 +72,7 @@ fn gate(config: &Config, denylist: Denylist) -> Gate {
         cache_ttl: config.users.cache_ttl,
         cache_key: [0; 32],
     };
-    let rules = VerifierRules {
-        issuer: config.tokens.issuer.clone(),
-        leeway_secs: 0,
-        max_lifetime_secs: 86_400,
-    };
-    let verifier = Verifier::new(Hs256Key::new(&config.tokens.secret).unwrap(), rules);
+    let verifier = Verifier::new(Hs256Key::new(&config.tokens.secret).unwrap(), config.tokens.rules());
     let authenticator = Arc::new(Authenticator::new(verifier, denylist, logins));
     Gate::new(authenticator, JwtMetrics::register(&Metrics::new()).unwrap())
 }

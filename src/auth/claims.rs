@@ -76,7 +76,7 @@ impl VerifiedToken {
         matches!(&*self.scopes, [only] if &**only == TOKENS_REFRESH)
     }
 
-    /// The same token with its user's name in capitals: the canonical name where a policy says `user_names: upper`.
+    /// The same token with its user under the name that [`upper_name`](crate::upper_name) gives.
     #[must_use]
     pub fn with_upper_user(mut self) -> Self {
         self.user = self.user.to_upper();

@@ -1,9 +1,10 @@
 //! Which names do we accept for users, tokens and families, and how is an instant written? Knows nothing of where the
 //! names come from.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest name that is accepted, in characters (DESIGN §5).
 const MAX_CHARS: usize = 128;
@@ -100,14 +101,28 @@ id! {
 }
 
 impl UserId {
-    /// The same user in capitals: the canonical name where a policy says `user_names: upper` (SMSGate compares logins
-    /// without case, WIRE §2.2).
-    pub fn to_upper(&self) -> Self {
-        if self.0.chars().any(char::is_lowercase) {
-            Self(Arc::from(self.0.to_uppercase()))
-        } else {
+    /// The same user under the name that [`upper_name`] gives.
+    pub(crate) fn to_upper(&self) -> Self {
+        let upper = upper_name(&self.0);
+        if *upper == *self.0 {
             self.clone()
+        } else {
+            Self(Arc::from(upper))
         }
+    }
+}
+
+/// The canonical name of a user where a policy says `user_names: upper`: in capitals and without spaces at the end, as
+/// SMSGate's database compares logins (WIRE §2.2).
+pub fn upper_name(name: &str) -> Cow<'_, str> {
+    let name = name.trim_end_matches(' ');
+    if name
+        .chars()
+        .any(|letter| letter.is_ascii_lowercase() || !letter.is_ascii())
+    {
+        Cow::Owned(name.to_uppercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 
@@ -130,6 +145,11 @@ impl UnixSeconds {
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// The whole seconds of a duration; of one that no integer can hold, as many as it can.
+pub fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for UnixSeconds {
@@ -182,8 +202,9 @@ mod tests {
     #[test]
     fn capitals_are_one_name_for_all_spellings() {
         let upper = UserId::parse("ABC123").unwrap();
-        assert_eq!(UserId::parse("aBc123").unwrap().to_upper(), upper);
-        assert_eq!(upper.to_upper(), upper);
+        for spelling in ["aBc123", "ABC123", "abc123  "] {
+            assert_eq!(UserId::parse(spelling).unwrap().to_upper(), upper, "{spelling:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use credential::{Credential, CredentialError, Login};
 pub use decide::{CredentialKind, Grant, decide};
 pub use denial::Denial;
 pub use evidence::{Evidence, RevokedBy, Standing};
-pub use ids::{FamilyId, IdError, TokenId, UnixSeconds, UserId};
+pub use ids::{FamilyId, IdError, TokenId, UnixSeconds, UserId, upper_name, whole_seconds};
 pub use keys::{Hs256Key, KeyError};
 pub use mint::{AccessClaims, MintedClaims, RefreshClaims, Signer};
 pub use requirement::{Accepts, Need, OnOutage, Requirement};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gateward_auth::{FamilyId, Standing, TokenId, UnixSeconds, UserId, VerifiedToken};
+use gateward_auth::{FamilyId, Standing, TokenId, UnixSeconds, UserId, VerifiedToken, whole_seconds};
 use tokio::task::AbortHandle;
 
 use crate::embedded::Embedded;
@@ -277,6 +277,5 @@ impl Denylist {
 
 /// Whole seconds since the epoch; a clock before it counts as the epoch.
 pub(crate) fn unix_seconds(time: SystemTime) -> UnixSeconds {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixSeconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    UnixSeconds(whole_seconds(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateward_auth::{Secret, UnixSeconds};
+use gateward_auth::{Secret, UnixSeconds, whole_seconds};
 
 /// Which store keeps the list.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct Retention {
 impl Retention {
     /// Until when a revocation made now can matter, for tokens whose `exp` we do not know.
     pub fn longest(&self, now: UnixSeconds) -> UnixSeconds {
-        now.plus(seconds(self.max_lifetime.max(self.refresh_ttl)))
+        now.plus(whole_seconds(self.max_lifetime.max(self.refresh_ttl)))
             .plus(self.margin())
     }
 
@@ -77,12 +77,8 @@ impl Retention {
 
     /// The leeway, and one second for rounding.
     pub(crate) fn margin(&self) -> i64 {
-        seconds(self.leeway).saturating_add(1)
+        whole_seconds(self.leeway).saturating_add(1)
     }
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Why the list cannot be opened at all: a mistake of the configuration, or a broken file. (Redis being away is neither.)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gateward_auth::{OnOutage, Requirement, Scope};
+use gateward_auth::{OnOutage, Requirement, Scope, VerifiedToken, upper_name};
 
 use crate::method::Method;
 use crate::path::RouterTwin;
@@ -111,14 +111,16 @@ impl UserNames {
     pub fn canonical(self, name: &str) -> Cow<'_, str> {
         match self {
             Self::AsWritten => Cow::Borrowed(name),
-            Self::Upper => {
-                let name = name.trim_end_matches(' ');
-                if name.chars().any(|c| c.is_ascii_lowercase() || !c.is_ascii()) {
-                    Cow::Owned(name.to_uppercase())
-                } else {
-                    Cow::Borrowed(name)
-                }
-            }
+            Self::Upper => upper_name(name),
+        }
+    }
+
+    /// The token with its user under the canonical name.
+    #[must_use]
+    pub fn in_token(self, token: VerifiedToken) -> VerifiedToken {
+        match self {
+            Self::AsWritten => token,
+            Self::Upper => token.with_upper_user(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateward_auth::Secret;
+use gateward_auth::{Secret, VerifierRules, whole_seconds};
 use gateward_document::Diagnostic;
 use ipnet::IpNet;
 
@@ -267,6 +267,18 @@ pub struct Tokens {
     pub leeway: Duration,
     /// `tokens.attenuation`
     pub attenuation: Attenuation,
+}
+
+impl Tokens {
+    /// What the front door demands of every token.
+    #[must_use]
+    pub fn rules(&self) -> VerifierRules {
+        VerifierRules {
+            issuer: self.issuer.clone(),
+            leeway_secs: whole_seconds(self.leeway),
+            max_lifetime_secs: whole_seconds(self.max_lifetime),
+        }
+    }
 }
 
 /// What happens when a caller asks for a scope that it does not hold.

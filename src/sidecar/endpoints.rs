@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateward_auth::{AccessClaims, FamilyId, RefreshClaims, Scope, Signer, TokenId, UnixSeconds, UserId};
+use gateward_auth::{
+    AccessClaims, FamilyId, RefreshClaims, Scope, Signer, TokenId, UnixSeconds, UserId, whole_seconds,
+};
 use gateward_boot::random;
 use gateward_contract::TokenResponse;
 use gateward_denylist::{Denylist, StoreError, Successor, ids};
@@ -120,8 +122,8 @@ impl Endpoints {
             signer,
             denylist,
             // Longer tokens would be refused by our own front door.
-            access_ttl: seconds(tokens.access_ttl.min(tokens.max_lifetime)),
-            refresh_ttl: seconds(tokens.refresh_ttl),
+            access_ttl: whole_seconds(tokens.access_ttl.min(tokens.max_lifetime)),
+            refresh_ttl: whole_seconds(tokens.refresh_ttl),
             refresh_grace: tokens.refresh_grace,
             attenuation: tokens.attenuation,
         };
@@ -178,10 +180,6 @@ impl Desk {
             token: Some(pair.access.clone()),
         }
     }
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! Opens no store and asks no gateway: a running process holds the one, and a question must not disturb the
 //! other. So a token is judged by its signature and its claims; whether it was revoked is not said.
 
-use gateward_auth::{Denial, Hs256Key, UnixSeconds, Verifier, VerifierRules, credential};
+use gateward_auth::{Denial, Hs256Key, UnixSeconds, Verifier, credential};
 use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
-use gateward_policy::{Caller, Explanation, Policy, UserNames, Verdict};
+use gateward_policy::{Caller, Explanation, Policy, Verdict};
 
 use crate::config::{Config, Provided, Source};
 use crate::gate;
@@ -111,23 +111,9 @@ fn bearer(policy: &Policy, config: &Config, raw: &str, now: UnixSeconds) -> Call
     let Ok(key) = Hs256Key::new(&config.tokens.secret) else {
         return Caller::Nobody;
     };
-    let rules = verifier_rules(config);
-    match Verifier::new(key, rules).verify(raw, now) {
+    match Verifier::new(key, config.tokens.rules()).verify(raw, now) {
         Err(error) => Caller::Refused(Denial::TokenInvalid(error)),
-        Ok(token) => Caller::Token(match policy.user_names() {
-            UserNames::Upper => token.with_upper_user(),
-            UserNames::AsWritten => token,
-        }),
-    }
-}
-
-/// What tokens must keep to, as configured.
-pub(crate) fn verifier_rules(config: &Config) -> VerifierRules {
-    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    VerifierRules {
-        issuer: config.tokens.issuer.clone(),
-        leeway_secs: seconds(config.tokens.leeway),
-        max_lifetime_secs: seconds(config.tokens.max_lifetime),
+        Ok(token) => Caller::Token(policy.user_names().in_token(token)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Is this bearer value a token that is good here, and was it revoked? Synchronous and without any memory of tokens:
-//! checking one costs less than finding it in a table that several threads share (shared/perf/PEERS.md).
+//! checking one (1.7 µs, `benches/auth.rs`) costs less than finding it in a table that several threads share.
 
 use gateward_auth::{Denial, Evidence, RevokedBy, Standing, UnixSeconds};
-use gateward_policy::{Policy, UserNames};
+use gateward_policy::Policy;
 
 use super::Authenticator;
 
@@ -13,10 +13,7 @@ impl Authenticator {
     /// so that a revocation under one spelling counts for all. Held by `a_token_in_another_spelling_is_the_same_user`.
     pub(super) fn bearer(&self, policy: &Policy, raw: &str, now: UnixSeconds) -> Result<Evidence, Denial> {
         let token = self.verifier.verify(raw, now).map_err(Denial::TokenInvalid)?;
-        let token = match policy.user_names() {
-            UserNames::Upper => token.with_upper_user(),
-            UserNames::AsWritten => token,
-        };
+        let token = policy.user_names().in_token(token);
         let standing = if self.changes.revokes(&token) {
             Standing::Revoked(RevokedBy::User)
         } else {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateward_auth::{Scope, UnixSeconds, UserId};
+use gateward_auth::{Scope, UnixSeconds, UserId, whole_seconds};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -122,7 +122,7 @@ impl KnownLogins {
     /// INVARIANT(dropped logins stay dropped): a check that began before [`KnownLogins::drop_user`] is never believed
     /// after it. Held by `a_check_that_began_before_the_drop_is_not_kept_after_it`.
     pub(crate) fn remember(&self, key: LoginKey, login: KnownLogin, generation: Generation, now: UnixSeconds) {
-        let seconds = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
+        let seconds = whole_seconds(self.ttl);
         if seconds == 0 || generation != self.generation(&login.user) {
             return;
         }

@@ -186,14 +186,13 @@ fn authenticator(
             LoginSource::File(Arc::new(UserFile::new(users, &config.users)))
         }
     };
-    let rules = crate::explain::verifier_rules(config);
     let logins = LoginSettings {
         source,
         cache_ttl: config.users.cache_ttl,
         cache_key: gateward_boot::random::bytes(),
     };
     Ok(Arc::new(Authenticator::new(
-        Verifier::new(key(config)?, rules),
+        Verifier::new(key(config)?, config.tokens.rules()),
         denylist.clone(),
         logins,
     )))

@@ -9,7 +9,7 @@ use argon2::{Algorithm, Argon2, Params};
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// The most passes an argon2id hash may ask for.
 const MAX_PASSES: u32 = 64;
-/// The dearest bcrypt hash: 2^16 rounds take about four seconds (shared/perf: cost 10 takes 58 ms).
+/// The dearest bcrypt hash: 2^16 rounds take about four seconds (cost 10: 58 ms).
 const MAX_BCRYPT_COST: u32 = 16;
 /// What bcrypt looks at: longer passwords would be cut, and everything beyond would not count.
 const BCRYPT_PASSWORD_BYTES: usize = 72;
