@@ -20,7 +20,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::authenticate::Authenticator;
 use crate::config::{Config, PolicySource, UserSource};
-use crate::context::Terms;
 use crate::endpoints::audit;
 use crate::forward::Forward;
 use crate::observe::{Edition, Observer};
@@ -44,8 +43,7 @@ pub(crate) fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnos
 
 /// Whether the gateway's credentials that a policy asks for are configured.
 pub(crate) fn check_credentials(policy: &Policy, forward: &Forward, source: &str) -> Result<(), Vec<Diagnostic>> {
-    let terms: Vec<Terms> = policy.routes().iter().map(Terms::from).collect();
-    match forward.identity().missing_for(terms.iter()) {
+    match forward.identity().missing_for(policy.routes()) {
         None => Ok(()),
         Some(kind) => {
             let message = format!("a route asks for the gateway credential {kind}, which is not configured");

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use gateward_auth::{Grant, Hs256Key, KeyError, MintedClaims, Scope, Signer, TokenId, UnixSeconds};
+use gateward_auth::{Grant, Hs256Key, KeyError, MintedClaims, Scope, Signer, TokenId, UnixSeconds, whole_seconds};
 use gateward_contract::nanoid;
-use gateward_policy::{Action, UpstreamCredential};
+use gateward_policy::{Action, Route, UpstreamCredential};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
@@ -81,11 +81,13 @@ impl Identity {
         })
     }
 
-    /// Whether every credential that these routes ask for is configured; else the first that is not.
-    pub fn missing_for<'p>(&self, terms: impl Iterator<Item = &'p Terms>) -> Option<&'static str> {
-        let mut wanted = terms
-            .filter(|terms| terms.action == Action::Forward)
-            .map(|terms| self.kind(terms));
+    /// Whether every credential that these routes ask for is configured; else the first that is not. A public route asks
+    /// for none: nobody is named to the gateway there.
+    pub fn missing_for(&self, routes: &[Route]) -> Option<&'static str> {
+        let mut wanted = routes
+            .iter()
+            .filter(|route| route.action == Action::Forward && route.requirement.is_some())
+            .map(|route| self.kind(&route.into()));
         wanted.find(|kind| !self.offers(*kind)).map(UpstreamCredential::label)
     }
 
@@ -157,7 +159,7 @@ impl Minter {
             id: &id,
             scopes,
             issued_at: now,
-            expires_at: now.plus(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX).max(1)),
+            expires_at: now.plus(whole_seconds(self.ttl).max(1)),
         });
         authorization::bearer(&token).map_err(|_| IdentityError::Value("the minted token"))
     }

@@ -234,9 +234,26 @@ fn a_credential_that_is_not_configured_is_found_before_the_first_request() {
     let mut upstream = upstream(CredentialKind::Mint);
     upstream.mint = None;
     let forward = Forward::new(&upstream).unwrap();
-    let terms: Vec<Terms> = policy().routes().iter().map(Terms::from).collect();
     assert_eq!(
-        forward.identity().missing_for(terms.iter()),
+        forward.identity().missing_for(policy().routes()),
         Some(UpstreamCredential::Mint.label())
     );
+}
+
+#[test]
+fn a_public_route_needs_no_credential_for_the_gateway() {
+    let mut upstream = upstream(CredentialKind::Mint);
+    upstream.mint = None;
+    let forward = Forward::new(&upstream).unwrap();
+    let text = "
+policy: a
+router: strict
+credential: basic
+scopes: { a:b: A }
+routes:
+  - { id: a, match: [ GET /a ], with: [ jwt ], scope: a:b, action: forward }
+  - { id: health, match: [ GET /health ], with: none, action: forward }
+";
+    let policy = gateward_policy::compile("a", text).unwrap().policy;
+    assert_eq!(forward.identity().missing_for(policy.routes()), None);
 }
