@@ -179,12 +179,12 @@ pub async fn run(
         while {
             traffic.quiet().await;
             sleep(SETTLE).await;
-            traffic.requests() > 0
+            traffic.finite_requests() > 0
         } {}
     };
     if timeout(drain, finish).await.is_err() {
         tracing::warn!(
-            in_flight = traffic.requests(),
+            in_flight = traffic.finite_requests(),
             "the drain deadline ends requests in flight"
         );
     }

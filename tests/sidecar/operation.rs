@@ -196,16 +196,30 @@ async fn a_stop_finishes_what_is_in_flight() {
 
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_its_deadline() {
-    let stuck = Upstream::answering(|received| match received.line.contains("/events") {
+    let stuck = Upstream::answering(|_| Answer::Stall(Vec::new()));
+    let mut bench = Bench::with(stuck, |settings| settings.with("GATEWARD__TIMEOUTS__DRAIN", "300ms"));
+    let mut waiting = Connection::open(bench.at()).await;
+    waiting.write(&Request::get(MESSAGES).bearer(&token(&["messages:list"])).bytes(bench.at())).await;
+    while bench.upstream.count() == 0 {
+        pause();
+    }
+    bench.gateward.process.signal("TERM");
+    assert_eq!(bench.gateward.process.wait().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_phone_that_listens_holds_up_no_stop() {
+    let events = Upstream::answering(|received| match received.line.contains("/events") {
         true => Answer::Stall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
         false => gateway(received),
     });
-    let mut bench = Bench::with(stuck, |settings| settings.with("GATEWARD__TIMEOUTS__DRAIN", "300ms"));
+    let mut bench = Bench::with(events, |settings| settings.with("GATEWARD__TIMEOUTS__DRAIN", "1h"));
     let mut stream = Connection::open(bench.at()).await;
     stream.write(&Request::get("/api/mobile/v1/events").bearer("x").bytes(bench.at())).await;
     assert_eq!(stream.read_head().await.expect("head").0, 200);
     bench.gateward.process.signal("TERM");
     assert_eq!(bench.gateward.process.wait().code(), Some(0));
+    assert!(stream.read_some().await.is_empty(), "the phone notices");
 }
 
 #[tokio::test]

@@ -9,7 +9,10 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Traffic {
     connections: AtomicUsize,
-    requests: AtomicUsize,
+    /// Requests that have an end.
+    finite: AtomicUsize,
+    /// Requests that go on until somebody leaves.
+    lasting: AtomicUsize,
     quiet: Notify,
 }
 
@@ -21,7 +24,12 @@ impl Traffic {
 
     /// Requests in flight now.
     pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::Acquire)
+        self.finite.load(Ordering::Acquire) + self.lasting.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that end by themselves.
+    pub fn finite_requests(&self) -> usize {
+        self.finite.load(Ordering::Acquire)
     }
 
     /// Counts a connection as long as the result lives; `None` when there are `limit` already.
@@ -34,18 +42,27 @@ impl Traffic {
 
     /// Counts a request as long as the result lives.
     pub fn begin(self: &Arc<Self>) -> InFlight {
-        self.requests.fetch_add(1, Ordering::AcqRel);
-        InFlight(Arc::clone(self))
+        self.finite.fetch_add(1, Ordering::AcqRel);
+        InFlight {
+            traffic: Arc::clone(self),
+            lasts: false,
+        }
     }
 
-    /// Waits until no request is in flight.
+    /// Waits until no request is in flight that ends by itself.
     pub async fn quiet(&self) {
         loop {
             let notified = self.quiet.notified();
-            if self.requests() == 0 {
+            if self.finite_requests() == 0 {
                 return;
             }
             notified.await;
+        }
+    }
+
+    fn end_finite(&self) {
+        if self.finite.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_waiters();
         }
     }
 }
@@ -62,12 +79,27 @@ impl Drop for Connected {
 
 /// One request in flight.
 #[derive(Debug)]
-pub struct InFlight(Arc<Traffic>);
+pub struct InFlight {
+    traffic: Arc<Traffic>,
+    lasts: bool,
+}
+
+impl InFlight {
+    /// It is a stream, which goes on until somebody leaves: a stop does not wait for it.
+    pub fn lasts(&mut self) {
+        if !std::mem::replace(&mut self.lasts, true) {
+            self.traffic.lasting.fetch_add(1, Ordering::Relaxed);
+            self.traffic.end_finite();
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.quiet.notify_waiters();
+        if self.lasts {
+            self.traffic.lasting.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.traffic.end_finite();
         }
     }
 }
@@ -100,6 +132,20 @@ mod tests {
         assert!(quiet.as_mut().now_or_never().is_none());
         drop(second);
         quiet.await;
+        assert_eq!(traffic.requests(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_lasts_is_in_flight_and_holds_nobody_up() {
+        let traffic = Arc::new(Traffic::default());
+        let mut stream = traffic.begin();
+        let mut quiet = Box::pin(traffic.quiet());
+        assert!(quiet.as_mut().now_or_never().is_none());
+        stream.lasts();
+        stream.lasts();
+        quiet.await;
+        assert_eq!((traffic.requests(), traffic.finite_requests()), (1, 0));
+        drop(stream);
         assert_eq!(traffic.requests(), 0);
     }
 }

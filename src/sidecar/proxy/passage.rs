@@ -71,6 +71,9 @@ impl Passage {
             }
             Ok(pass) => {
                 let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
+                if pass.terms.streaming {
+                    context.in_flight.lasts();
+                }
                 context.stage.admit(pass);
                 let announced = headers::announced_length(&session.req_header().headers);
                 if announced.is_some_and(|length| length > limit) {
