@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use gateward_boot::clock::Clock;
 use gateward_boot::metrics::{CONTENT_TYPE, Metrics};
 use gateward_contract::headers::{JSON, TEXT};
-use gateward_denylist::Denylist;
+use gateward_denylist::{Denylist, Trouble};
 use http::Response;
 use http::header;
 use pingora::apps::http_app::ServeHttp;
@@ -66,20 +66,57 @@ impl From<&Store> for StoreKind {
     }
 }
 
-impl Admin {
-    /// Why this process should get no traffic; `None` when it should.
-    fn unready(&self) -> Option<&'static str> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Some("stopping");
+/// Why this process should get no traffic.
+#[derive(Debug, Clone, Copy)]
+enum Unready {
+    /// A stop was asked for.
+    Stopping,
+    /// Nobody can tell yet which tokens are revoked.
+    NotLoaded { store: StoreKind, trouble: Option<Trouble> },
+}
+
+impl Unready {
+    /// A word from a closed set.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Stopping => "stopping",
+            Self::NotLoaded { .. } => "denylist_not_loaded",
         }
-        // There always is a policy that compiled: the process does not start without.
-        (!self.denylist.health().loaded).then_some("denylist_not_loaded")
     }
 
-    fn health(&self, reason: Option<&'static str>) -> Response<Vec<u8>> {
-        match reason {
+    /// What a person reads.
+    fn detail(self) -> String {
+        match self {
+            Self::Stopping => "the process is stopping".to_owned(),
+            Self::NotLoaded { store, trouble } => {
+                let trouble = trouble.map_or("loading", Trouble::label);
+                format!("the revocations are not loaded yet (store {}: {trouble})", store.0)
+            }
+        }
+    }
+}
+
+impl Admin {
+    /// `None` when this process may get traffic.
+    fn unready(&self) -> Option<Unready> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some(Unready::Stopping);
+        }
+        // There always is a policy that compiled: the process does not start without.
+        let health = self.denylist.health();
+        (!health.loaded).then_some(Unready::NotLoaded {
+            store: self.store,
+            trouble: health.reason,
+        })
+    }
+
+    fn health(&self, unready: Option<Unready>) -> Response<Vec<u8>> {
+        match unready {
             None => answer(200, JSON, json!({ "status": "pass" }).to_string()),
-            Some(reason) => answer(503, JSON, json!({ "status": "fail", "reason": reason }).to_string()),
+            Some(unready) => {
+                let body = json!({ "status": "fail", "reason": unready.label(), "detail": unready.detail() });
+                answer(503, JSON, body.to_string())
+            }
         }
     }
 
@@ -102,7 +139,7 @@ impl Admin {
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": uptime.as_secs(),
             "ready": self.unready().is_none(),
-            "reason": self.unready(),
+            "reason": self.unready().map(Unready::label),
             "listen": self.bound.public.to_string(),
             "admin": self.bound.admin.to_string(),
             "policy": {
@@ -119,7 +156,7 @@ impl Admin {
                 "degraded": health.degraded,
                 "age_seconds": health.age.map(|age| age.as_secs_f64()),
                 "entries": health.entries,
-                "reason": health.reason.map(|reason| reason.label()),
+                "reason": health.reason.map(Trouble::label),
                 "alarms": health.alarms,
             },
             "upstream": upstream,

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::config::{Redis, Store};
 use crate::testing::{Act, Sidecar, Toy, bearer, request};
 
 const SLOW: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
@@ -31,6 +32,41 @@ async fn a_stop_waits_for_the_requests_in_flight_and_for_nothing_else() {
     let refused = async { while TcpStream::connect(sidecar.bound.public).await.is_ok() {} };
     timeout(Duration::from_secs(5), refused).await.unwrap();
     assert_eq!(sidecar.admin("/health/ready").await.status, 503);
+    assert!(!sidecar.done.is_finished());
+    go.notify_one();
+    assert_eq!(busy.hear().await.status, 200);
+    timeout(Duration::from_secs(5), sidecar.done)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_streams_but_for_everything_else() {
+    let (go, came) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (script_go, script_came) = (Arc::clone(&go), Arc::clone(&came));
+    let toy = Toy::new(move |asked| {
+        if asked.line().contains("/events") {
+            return Act::Stream(Arc::default());
+        }
+        script_came.notify_one();
+        Act::Wait(Arc::clone(&script_go), SLOW.to_owned())
+    })
+    .await;
+    // Longer than this test may take: nothing here ends by the deadline.
+    let sidecar = Sidecar::start_with(&toy, "", |config| config.timeouts.drain = Duration::from_secs(60)).await;
+    let mut phone = sidecar.connect().await;
+    phone
+        .say(&request("GET /mobile/v1/events", &["Authorization: Bearer device"]))
+        .await;
+    assert_eq!(phone.hear_head().await.status, 200);
+    let mut busy = sidecar.connect().await;
+    busy.say(&request(LIST, &[&bearer(&["messages:list"])])).await;
+    came.notified().await;
+    sidecar.commander.stop();
+    let refused = async { while TcpStream::connect(sidecar.bound.public).await.is_ok() {} };
+    timeout(Duration::from_secs(5), refused).await.unwrap();
     assert!(!sidecar.done.is_finished());
     go.notify_one();
     assert_eq!(busy.hear().await.status, 200);
@@ -105,4 +141,29 @@ async fn random_paths_add_no_series() {
         series.push(sidecar.admin("/metrics").await.body.lines().count());
     }
     assert_eq!(series.first(), series.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_whose_store_is_away_is_not_ready_and_says_why() {
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start_with(&toy, "", |config| {
+        // Port 1 of the loopback interface: nothing listens there.
+        config.store = Store::Redis(Redis {
+            url: "redis://127.0.0.1:1/0".to_owned(),
+            username: None,
+            password: None,
+            prefix: "{gateward}:".to_owned(),
+        });
+    })
+    .await;
+    let ready = async || {
+        let answer = sidecar.admin("/health/ready").await;
+        assert_eq!(answer.status, 503);
+        answer.body
+    };
+    let detail = r#""detail":"the revocations are not loaded yet (store redis: unreachable)""#;
+    let told = async { while !ready().await.contains(detail) {} };
+    timeout(Duration::from_secs(5), told).await.unwrap();
+    assert!(ready().await.contains(r#""reason":"denylist_not_loaded""#));
+    assert_eq!(sidecar.admin("/health/live").await.status, 200);
 }
