@@ -7,10 +7,12 @@ pub mod json;
 pub mod nanoid;
 pub mod time;
 mod tokens;
+mod uuid;
 mod validation;
 
 pub use error::ErrorBody;
 pub use json::{Object, ParseError, Value};
 pub use nanoid::nanoid;
 pub use tokens::{RequestError, TokenRequest, TokenResponse};
+pub use uuid::uuid;
 pub use validation::Violations;

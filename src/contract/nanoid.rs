@@ -8,6 +8,11 @@ pub const NANOID_CHARS: usize = 21;
 
 /// An id of 21 characters of `A-Za-z0-9_-` (126 bits) from 21 random bytes.
 pub fn nanoid(random: [u8; NANOID_CHARS]) -> String {
+    letters(&random)
+}
+
+/// As many characters of the alphabet as there are random bytes: a part of an id.
+pub fn letters(random: &[u8]) -> String {
     random
         .iter()
         .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)))
@@ -39,6 +44,8 @@ mod tests {
             *counts.entry(nanoid([byte; 21])).or_insert(0) += 1;
         }
         assert_eq!(counts.len(), 64);
+        let is_url_safe = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        assert!(counts.keys().all(|id| id.chars().all(is_url_safe)));
         assert!(counts.values().all(|&count| count == 4));
     }
 

@@ -2,14 +2,12 @@
 //! no randomness.
 
 use gateward_auth::{FamilyId, TokenId};
+use gateward_contract::nanoid::{NANOID_CHARS, is_nanoid, letters};
 
 /// Characters of a family id: 72 random bits.
 pub const FAMILY_CHARS: usize = 12;
-/// Characters of a token id: as many as SMSGate's nanoids have (WIRE §6.8). The last nine are the token's own 54 bits.
-pub const TOKEN_CHARS: usize = 21;
-
-/// The nanoid alphabet: 64 characters, so six bits of a random byte choose one without bias.
-const ALPHABET: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
+/// Characters of a token id: as many as SMSGate's nanoids have. The last nine are the token's own 54 bits.
+pub const TOKEN_CHARS: usize = NANOID_CHARS;
 
 /// A new family, from random bytes.
 pub fn new_family(random: [u8; FAMILY_CHARS]) -> FamilyId {
@@ -24,18 +22,8 @@ pub fn token_id(family: &FamilyId, random: [u8; TOKEN_CHARS - FAMILY_CHARS]) -> 
 /// The family that a token id of ours would belong to. `None` when it cannot be one of ours by its shape; a foreign
 /// nanoid has the same shape, so only the store knows whether there is such a family.
 pub fn family_of(id: &str) -> Option<FamilyId> {
-    if id.len() != TOKEN_CHARS || !id.bytes().all(|byte| ALPHABET.contains(&byte)) {
-        return None;
-    }
-    FamilyId::parse(id.get(..FAMILY_CHARS)?).ok()
-}
-
-fn letters(random: &[u8]) -> String {
-    random
-        .iter()
-        .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)))
-        .map(|&letter| char::from(letter))
-        .collect()
+    let start = id.get(..FAMILY_CHARS).filter(|_| is_nanoid(id))?;
+    FamilyId::parse(start).ok()
 }
 
 #[expect(clippy::expect_used, reason = "letters of the alphabet are always a valid id")]
@@ -56,19 +44,6 @@ mod tests {
             assert_eq!(id.as_str().len(), TOKEN_CHARS);
             assert_eq!(family_of(id.as_str()).unwrap(), family);
         }
-    }
-
-    #[test]
-    fn the_alphabet_has_64_different_url_safe_characters() {
-        let mut letters = ALPHABET.to_vec();
-        letters.sort_unstable();
-        letters.dedup();
-        assert_eq!(letters.len(), 64);
-        assert!(
-            letters
-                .iter()
-                .all(|letter| letter.is_ascii_alphanumeric() || b"-_".contains(letter))
-        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
+use gateward_contract::uuid;
 use pingora::apps::{HttpServerApp as _, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::date::get_cached_date;
@@ -25,7 +26,6 @@ use pingora::server::ShutdownWatch;
 use self::head::{HeadRules, Opening};
 use self::traffic::Traffic;
 use crate::config::{Limits, Timeouts};
-use crate::headers;
 use crate::observe::Observer;
 use crate::proxy::Proxy;
 use crate::reply::{Circumstances, Refusal, delivery};
@@ -123,7 +123,7 @@ impl FrontDoor {
     }
 
     fn last_words(&self, stream: &Stream, refusal: &Refusal) -> Vec<u8> {
-        let request_id = headers::uuid(gateward_boot::random::bytes());
+        let request_id = uuid(gateward_boot::random::bytes());
         let digest = stream.get_socket_digest();
         let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet());
         self.observer

@@ -154,22 +154,6 @@ pub fn sane_request_id(value: Option<&HeaderValue>) -> Option<&str> {
     ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(safe)).then_some(text)
 }
 
-/// A random UUID (RFC 9562, version 4), as the reference makes its request ids.
-pub fn uuid(mut random: [u8; 16]) -> String {
-    random[6] = (random[6] & 0x0f) | 0x40;
-    random[8] = (random[8] & 0x3f) | 0x80;
-    let mut text = String::with_capacity(36);
-    for (index, byte) in random.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        for digit in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    text
-}
-
 /// Where a request came from, after trusted proxies were believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

@@ -1,6 +1,9 @@
 //! What must the items of a list look like?
 
+use std::net::IpAddr;
+
 use gateward_document::Diagnostic;
+use ipnet::IpNet;
 
 use super::lookup::{Found, Raw};
 use super::values::shown;
@@ -50,6 +53,17 @@ impl Reader<'_> {
             }
         }
         Some(list)
+    }
+
+    /// A list of networks; an address is the network of itself alone. None where nothing is given.
+    pub fn networks(&mut self, key: &str) -> Vec<IpNet> {
+        let network = |text: &str| {
+            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+            let network: IpNet = text.parse().ok().or_else(address)?;
+            Some(network.trunc())
+        };
+        self.list(key, "a network", "addresses and networks such as 10.0.0.0/8", network)
+            .unwrap_or_default()
     }
 
     fn items(&mut self, key: &str, allowed: &str) -> Option<Vec<Found>> {

@@ -1,6 +1,6 @@
 //! Keys → [`Config`]. Every key is read whatever the others say, so that every problem is told at once.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use gateward_boot::config::{Reader, SecretRules};
 use gateward_boot::environment::Environment;
 use gateward_boot::logs::Level;
 use gateward_document::parse_duration;
-use ipnet::IpNet;
 
 use super::{
     Backend, Cleanup, Config, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse,
@@ -83,26 +82,12 @@ fn gateway(reader: &mut Reader<'_>, provided: &Provided) -> Gateway {
 fn http(reader: &mut Reader<'_>) -> Http {
     reader.declare("http.listen", "127.0.0.1:3100");
     let listen = reader.optional_address("http.listen");
-    let network = |text: &str| {
-        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
-        text.parse()
-            .ok()
-            .or_else(|| address(text))
-            .map(|network: IpNet| network.trunc())
-    };
     let host = reader.optional_string("http.api.host");
     let path = reader.string("http.api.path", "/api");
     Http {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3100))),
         worker_listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3101))),
-        proxies: reader
-            .list(
-                "http.proxies",
-                "a network",
-                "addresses and networks such as 10.0.0.0/8",
-                network,
-            )
-            .unwrap_or_default(),
+        proxies: reader.networks("http.proxies"),
         api: host.map(|host| PublicApi { host, path }),
         openapi: reader.boolean("http.openapi.enabled", false),
     }

@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use gateward_contract::headers;
+use gateward_contract::{headers, uuid};
 
 use super::{body, path::Area};
 use crate::App;
@@ -38,22 +38,6 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// A random UUID (RFC 9562, version 4), as the reference makes them.
-fn uuid(random: [u8; 16]) -> String {
-    let mut bits = u128::from_be_bytes(random);
-    bits = (bits & !(0xf << 76)) | (0x4 << 76);
-    bits = (bits & !(0x3 << 62)) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let mut text = String::with_capacity(36);
-    for (at, digit) in hex.chars().enumerate() {
-        if matches!(at, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Refuses a body that says it is too large before anything of it is read.
 pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Response {
     let length = request
@@ -65,15 +49,4 @@ pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
         return body::too_large().into_response();
     }
     next.run(request).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_made_id_says_that_it_is_random() {
-        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-    }
 }

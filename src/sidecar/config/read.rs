@@ -9,7 +9,6 @@ use gateward_auth::Secret;
 use gateward_boot::config::{Reader, SecretRules};
 use gateward_boot::failure::reason;
 use gateward_boot::{logs, secrets};
-use ipnet::IpNet;
 
 use super::{
     Attenuation, Config, Decisions, Limits, Log, PolicySource, Provided, Timeouts, Tls, Tokens, UserSource, Users,
@@ -37,7 +36,7 @@ pub(super) fn config(reader: &mut Reader<'_>, provided: &Provided) -> Config {
         policy: policy(reader),
         tls: tls(reader),
         h2c: reader.boolean("h2c", false),
-        trusted_proxies: trusted_proxies(reader),
+        trusted_proxies: reader.networks("trusted_proxies"),
         store: store::read(reader, inline_secrets),
         upstream: upstream::read(reader, provided),
         users: users(reader, &data_dir),
@@ -84,19 +83,6 @@ fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
         }
         (None, None) => None,
     }
-}
-
-fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
-    let network = |text: &str| {
-        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
-        text.parse()
-            .ok()
-            .or_else(|| address(text))
-            .map(|network: IpNet| network.trunc())
-    };
-    reader
-        .list("trusted_proxies", "a network", "a network such as 10.0.0.0/8", network)
-        .unwrap_or_default()
 }
 
 fn users(reader: &mut Reader<'_>, data_dir: &std::path::Path) -> Users {

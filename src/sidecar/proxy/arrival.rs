@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use gateward_auth::UnixSeconds;
+use gateward_contract::uuid;
 use http::header;
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
@@ -28,7 +29,7 @@ pub(super) fn read(session: &Session, trusted: &[IpNet], edition: Arc<Edition>, 
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let request_id = match headers::sane_request_id(request.headers.get(REQUEST_ID)) {
         Some(id) => id.into(),
-        None => headers::uuid(gateward_boot::random::bytes()).into(),
+        None => uuid(gateward_boot::random::bytes()).into(),
     };
     Arrival {
         request_id,
