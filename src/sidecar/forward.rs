@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use gateward_auth::UnixSeconds;
 use gateward_contract::headers::X_GATEWARD_USER;
 use http::header;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions};
@@ -129,9 +129,20 @@ impl Forward {
 
     /// Reads the head of the gateway's answer and takes from it what is not for the client.
     pub fn receive(&self, pass: &Pass, arrival: &Arrival, response: &mut ResponseHeader) -> Meaning {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for another protocol (`Upgrade` ends here), and what follows would be no HTTP.
+            return Meaning::Trouble(GatewayTrouble::Broken);
+        }
+        // The version is that of one hop (RFC 9110 §2.5), whatever the gateway speaks.
+        response.set_version(Version::HTTP_11);
         if response.status.is_informational() {
             headers::clean_response(response);
             return Meaning::Ordinary;
+        }
+        if response.status == StatusCode::NO_CONTENT {
+            // Whoever believed a length here would wait for a body that never comes (RFC 9110 §8.6, RFC 9112 §6.1).
+            response.remove_header(&header::CONTENT_LENGTH);
+            response.remove_header(&header::TRANSFER_ENCODING);
         }
         let changed = self.password_changed(pass, &arrival.method, response);
         headers::clean_response(response);

@@ -126,9 +126,10 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         _: &mut Context,
     ) -> Result<()> {
-        if session.req_header().version == Version::HTTP_10 {
+        let is_http10 = session.req_header().version == Version::HTTP_10;
+        if is_http10 && response.remove_header(&header::TRANSFER_ENCODING).is_some() {
             // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
-            response.remove_header(&header::TRANSFER_ENCODING);
+            session.set_keepalive(None);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod answers;
 mod bench;
 mod credentials;
 mod endpoints;

@@ -40,6 +40,8 @@ impl Received {
 pub(crate) enum Answer {
     /// These bytes.
     Bytes(Vec<u8>),
+    /// These bytes, and closes the connection.
+    Last(Vec<u8>),
     /// Closes the connection after having read the request.
     Hangup,
     /// These bytes, then nothing more: the connection stays open.
@@ -142,6 +144,10 @@ async fn serve(mut stream: TcpStream, connection: usize, log: Arc<Mutex<Vec<Rece
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }
+            }
+            Answer::Last(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return;
             }
             Answer::Hangup => return,
             Answer::Stall(bytes) => {

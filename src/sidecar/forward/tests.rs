@@ -230,6 +230,23 @@ fn a_401_is_ours_only_where_the_credential_was() {
 }
 
 #[test]
+fn what_only_one_hop_means_is_not_passed_on() {
+    let policy = policy();
+    let forward = Forward::new(&upstream(CredentialKind::Mint)).unwrap();
+    let (pass, arrival) = (pass(&policy, SEND.0, SEND.1, true), arrival(self::policy()));
+    let mut old = answer(200, &[("Content-Length", "2")]);
+    old.set_version(Version::HTTP_10);
+    assert_eq!(forward.receive(&pass, &arrival, &mut old), Meaning::Ordinary);
+    assert_eq!((old.version, old.headers.len()), (Version::HTTP_11, 2));
+    let mut empty = answer(204, &[("Content-Length", "5"), ("Transfer-Encoding", "chunked")]);
+    assert_eq!(forward.receive(&pass, &arrival, &mut empty), Meaning::Ordinary);
+    assert!(empty.headers.keys().eq(["x-request-id"]), "{:?}", empty.headers);
+    let mut switched = answer(101, &[("Upgrade", "foo"), ("Connection", "upgrade")]);
+    let broken = Meaning::Trouble(GatewayTrouble::Broken);
+    assert_eq!(forward.receive(&pass, &arrival, &mut switched), broken);
+}
+
+#[test]
 fn a_credential_that_is_not_configured_is_found_before_the_first_request() {
     let mut upstream = upstream(CredentialKind::Mint);
     upstream.mint = None;

@@ -1,0 +1,108 @@
+//! Answers of the gateway that are odd, early or broken, and what the client gets of them.
+
+use crate::bench::{Bench, MESSAGES, token};
+use crate::support::http::{Connection, Request};
+use crate::support::upstream::{Answer, Upstream};
+
+/// A sidecar before a gateway that answers everything with these bytes and goes on.
+fn saying(bytes: &str) -> Bench {
+    answering(Answer::Bytes(bytes.as_bytes().to_vec()))
+}
+
+/// A sidecar before a gateway that says this and hangs up.
+fn ending_with(bytes: &str) -> Bench {
+    answering(Answer::Last(bytes.as_bytes().to_vec()))
+}
+
+fn answering(answer: Answer) -> Bench {
+    Bench::with(Upstream::answering(move |_| answer.clone()), |settings| settings)
+}
+
+fn list() -> Request {
+    Request::get(MESSAGES).bearer(&token(&["messages:list"]))
+}
+
+#[tokio::test]
+async fn a_204_has_no_length_and_no_body() {
+    for odd in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "\r\n"] {
+        let bench = saying(&format!("HTTP/1.1 204 No Content\r\n{odd}"));
+        let mut connection = Connection::open(bench.at()).await;
+        for _ in 0..2 {
+            let answer = connection.send(&list()).await;
+            assert_eq!(answer.status, 204, "{odd:?}");
+            assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (None, None), "{odd:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_that_nobody_asked_for_is_not_switched_to() {
+    let bench = saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nraw bytes");
+    for request in [list(), list().header("Upgrade", "foo").header("Connection", "upgrade")] {
+        let answer = bench.send(&request).await;
+        assert_eq!((answer.status, answer.message().as_str()), (502, "Bad Gateway"));
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_the_gateway_is_its_own_business() {
+    let bench = ending_with("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{}");
+    let mut connection = Connection::open(bench.at()).await;
+    connection.write(&list().bytes(bench.at())).await;
+    let answer = connection.read_some().await;
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{:?}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn an_old_client_gets_an_answer_without_chunks_and_no_promise() {
+    let bench = saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+    let mut connection = Connection::open(bench.at()).await;
+    let auth = format!("Authorization: Bearer {}", token(&["messages:list"]));
+    connection.write(format!("GET {MESSAGES} HTTP/1.0\r\nConnection: keep-alive\r\n{auth}\r\n\r\n").as_bytes()).await;
+    let answer = connection.read_response(false).await.expect("answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
+    assert_eq!((answer.header("transfer-encoding"), answer.header("connection")), (None, Some("close")));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_made_to_look_whole() {
+    for (half, body) in [
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nabc", "3\r\nabc\r\n"),
+        ("Content-Length: 5\r\n\r\nabc", "abc"),
+    ] {
+        let bench = ending_with(&format!("HTTP/1.1 200 OK\r\n{half}"));
+        let mut connection = Connection::open(bench.at()).await;
+        connection.write(&list().bytes(bench.at())).await;
+        assert_eq!(connection.read_head().await.expect("head").0, 200);
+        let mut rest = Vec::new();
+        loop {
+            let more = connection.read_some().await;
+            if more.is_empty() {
+                break;
+            }
+            rest.extend(more);
+        }
+        assert_eq!(String::from_utf8_lossy(&rest), body, "no last chunk, and the connection ends");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_502() {
+    for odd in [
+        "SSH-2.0-OpenSSH\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}abc",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        let answer = saying(odd).send(&list()).await;
+        assert_eq!((answer.status, answer.message().as_str()), (502, "Bad Gateway"), "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_answer_that_nobody_asked_for_poisons_nothing() {
+    let bench = saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+    let mut connection = Connection::open(bench.at()).await;
+    for _ in 0..5 {
+        assert_eq!(connection.send(&list()).await.text(), "{}");
+    }
+}
