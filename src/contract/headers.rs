@@ -8,8 +8,6 @@ pub const X_TOTAL_COUNT: &str = "x-total-count";
 /// Where the catalogue and the documents are.
 pub const LINK: &str = "link";
 
-/// Our namespace: no header that begins so passes from a client or a gateway.
-pub const X_GATEWARD_PREFIX: &str = "x-gateward-";
 /// From the core to the sidecar: whose password was changed by the request that this answers. The sidecar drops that
 /// user's cached logins, revokes the user's tokens, and removes the header.
 pub const X_GATEWARD_USER: &str = "x-gateward-user";

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
 use time::macros::datetime;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
@@ -29,16 +28,6 @@ pub fn rfc3339_from_unix(seconds: i64) -> String {
     const FIRST: i64 = -62_167_219_200;
     let instant = OffsetDateTime::from_unix_timestamp(seconds.clamp(FIRST, LAST));
     rfc3339(instant.unwrap_or(OffsetDateTime::UNIX_EPOCH))
-}
-
-/// For `#[serde(serialize_with = "gateward_contract::time::serialize")]`.
-pub fn serialize<S: Serializer>(instant: &OffsetDateTime, output: S) -> Result<S::Ok, S::Error> {
-    rfc3339(*instant).serialize(output)
-}
-
-/// For `#[serde(serialize_with = "gateward_contract::time::serialize_option")]`; absent is `null`.
-pub fn serialize_option<S: Serializer>(instant: &Option<OffsetDateTime>, output: S) -> Result<S::Ok, S::Error> {
-    instant.map(rfc3339).serialize(output)
 }
 
 /// Why a text is not an instant. Shows the text that the reference shows.

@@ -95,12 +95,7 @@ impl<'a> Object<'a> {
         self.integer(field, "int")
     }
 
-    /// `int8`: −128 to 127.
-    pub fn opt_int8(&self, field: &str) -> Result<Option<i8>, ParseError> {
-        self.integer(field, "int8")
-    }
-
-    /// An `int8` whose type has a name of its own, such as `smsgateway.MessagePriority`.
+    /// An `int8` (−128 to 127) whose type has a name of its own, such as `smsgateway.MessagePriority`.
     pub fn opt_int8_named(&self, field: &str, go_type: &str) -> Result<Option<i8>, ParseError> {
         self.integer(field, go_type)
     }

@@ -252,7 +252,10 @@ fn integers_keep_to_their_range_and_form() {
         field(r#"{"n":18446744073709551615}"#, |o| o.opt_uint64("n")),
         Ok(Some(u64::MAX))
     );
-    assert_eq!(field(r#"{"n":-128}"#, |o| o.opt_int8("n")), Ok(Some(-128)));
+    assert_eq!(
+        field(r#"{"n":-128}"#, |o| o.opt_int8_named("n", "int8")),
+        Ok(Some(-128))
+    );
     assert_eq!(
         field(r#"{"n":-9223372036854775808}"#, |o| o.opt_int("n")),
         Ok(Some(i64::MIN))

@@ -9,6 +9,7 @@ use super::read::{HOUR, SECOND, issuer, required_secret, whole_seconds};
 use super::{
     CredentialKind, Mint, Provided, Upstream, UpstreamBasic, UpstreamHeader, UpstreamTimeouts, UpstreamUrl, url,
 };
+use crate::headers;
 
 const URL_ALLOWED: &str = "http://host:port or https://host:port, with a path if the gateway has one";
 
@@ -138,7 +139,7 @@ fn header(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamHeader> {
     let allowed = "the name of a header that says nothing else already, such as X-Api-Key";
     let name = reader.parsed("upstream.header.name", "a header name", allowed, |text| {
         let name = http::HeaderName::from_bytes(text.as_bytes()).ok()?;
-        let ours = name.as_str().starts_with("x-gateward-") || name.as_str().contains('_');
+        let ours = headers::is_ours(name.as_str()) || name.as_str().contains('_');
         let taken = ours || TAKEN_HEADERS.contains(&name.as_str());
         (!taken).then(|| name.as_str().to_owned())
     });
