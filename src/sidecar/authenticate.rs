@@ -6,10 +6,8 @@
 
 mod basic;
 mod bearer;
-pub(crate) mod flight;
 mod known;
 mod password_change;
-pub(crate) mod pool;
 
 use std::sync::Arc;
 
@@ -20,6 +18,8 @@ use gateward_policy::{Policy, UserNames};
 use self::basic::Basic;
 use self::known::KnownLogin;
 use self::password_change::PasswordChanges;
+use crate::gateway::GatewayError;
+use crate::users::CheckError;
 
 pub use self::basic::{LoginSettings, LoginSource};
 pub use self::password_change::PasswordChanged;
@@ -38,6 +38,29 @@ pub enum Denied {
 impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
         Self::Denial(denial)
+    }
+}
+
+/// What a client who waits for a login learns of trouble with the gateway.
+impl From<GatewayError> for Denied {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Busy => Self::Busy,
+            GatewayError::Unreachable
+            | GatewayError::TimedOut
+            | GatewayError::Broken
+            | GatewayError::Unexpected(_)
+            | GatewayError::Setup => Self::Outage(error.label()),
+        }
+    }
+}
+
+impl From<CheckError> for Denied {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Busy => Self::Busy,
+            CheckError::Failed => Self::Outage("password_hash_failed"),
+        }
     }
 }
 

@@ -10,10 +10,9 @@ use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 
-use crate::authenticate::Denied;
-use crate::authenticate::pool::{Full, Pool};
 use crate::authorization;
 use crate::config::{Upstream, UpstreamTimeouts, UpstreamUrl};
+use crate::pool::{Full, Pool};
 
 /// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
 const AT_ONCE: usize = 32;
@@ -73,16 +72,6 @@ impl GatewayError {
             Self::Broken => "gateway_connection_broken",
             Self::Unexpected(_) => "gateway_unexpected_status",
             Self::Setup => "gateway_request_invalid",
-        }
-    }
-
-    /// What a client who waits for a login learns from it.
-    pub(crate) fn denied(self) -> Denied {
-        match self {
-            Self::Busy => Denied::Busy,
-            Self::Unreachable | Self::TimedOut | Self::Broken | Self::Unexpected(_) | Self::Setup => {
-                Denied::Outage(self.label())
-            }
         }
     }
 }

@@ -18,9 +18,8 @@ use gateward_document::Diagnostic;
 use gateward_policy::Policy;
 
 use self::hash::{Cost, Hash};
-use crate::authenticate::Denied;
-use crate::authenticate::pool::{Full, Pool};
 use crate::config;
+use crate::pool::{Full, Pool};
 
 /// The longest users file, in bytes: tens of thousands of users.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -149,15 +148,6 @@ pub(crate) enum CheckError {
     Busy,
     /// The computation ended without a result.
     Failed,
-}
-
-impl CheckError {
-    pub(crate) fn denied(self) -> Denied {
-        match self {
-            Self::Busy => Denied::Busy,
-            Self::Failed => Denied::Outage("password_hash_failed"),
-        }
-    }
 }
 
 impl UserFile {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use gateward_auth::{Denial, Login, UnixSeconds, UserId};
 use gateward_policy::{Policy, UserNames};
 
-use super::flight::Flights;
 use super::known::{Epoch, Generation, KnownLogin, KnownLogins, LoginKey};
 use super::{Denied, canonical};
+use crate::flight::Flights;
 use crate::gateway::{Gateway, LoginAnswer};
 use crate::users::UserFile;
 
@@ -128,7 +128,7 @@ impl Basic {
                     match gateway.check_login(&login_check, &login).await {
                         Ok(LoginAnswer::Good) => Ok(KnownLogin { user, scopes: None }),
                         Ok(LoginAnswer::Bad) => Err(Denial::LoginFailed.into()),
-                        Err(error) => Err(error.denied()),
+                        Err(error) => Err(error.into()),
                     }
                 }
                 LoginSource::File(file) => match file.check(login).await {
@@ -137,7 +137,7 @@ impl Basic {
                         scopes: allowed.scopes,
                     }),
                     Ok(None) => Err(Denial::LoginFailed.into()),
-                    Err(error) => Err(error.denied()),
+                    Err(error) => Err(error.into()),
                 },
             }
         }

@@ -16,7 +16,7 @@ use moka::sync::Cache;
 
 use super::audit::{self, Event};
 use super::{Desk, EndpointAnswer, EndpointRefusal};
-use crate::authenticate::flight::Flights;
+use crate::flight::Flights;
 use crate::gateway::{Exchange, Gateway, GatewayError};
 
 /// Adopted tokens that are remembered at once. Adoption is a matter of the first days: these are plenty.
