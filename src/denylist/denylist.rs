@@ -4,11 +4,12 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use gateward_auth::{FamilyId, Standing, TokenId, UnixSeconds, UserId, VerifiedToken, whole_seconds};
+use gateward_auth::{FamilyId, Standing, TokenId, UnixSeconds, UserId, VerifiedToken};
 use tokio::task::AbortHandle;
 
+use crate::clock::{self, Clock};
 use crate::embedded::Embedded;
 use crate::link::Link;
 use crate::options::{OpenError, Options, Retention};
@@ -22,9 +23,6 @@ use crate::trouble::Trouble;
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// What expired is dropped from the store once in so many sweeps.
 const PURGE_EVERY: u32 = 20;
-
-/// Where the time comes from.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// How the list is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +102,7 @@ async fn sweep(replica: Arc<Replica>, store: Arc<dyn Store>, clock: Clock) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in 1_u32.. {
         ticks.tick().await;
-        let now = unix_seconds(clock());
+        let now = clock::now(&clock);
         let swept = replica.clone();
         // A long list takes longer than an async thread should be kept.
         if tokio::task::spawn_blocking(move || swept.sweep(now)).await.is_err() {
@@ -273,9 +271,4 @@ impl Denylist {
         };
         self.open.replica.find(subject, rotation.now).is_some()
     }
-}
-
-/// Whole seconds since the epoch; a clock before it counts as the epoch.
-pub(crate) fn unix_seconds(time: SystemTime) -> UnixSeconds {
-    UnixSeconds(whole_seconds(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::time::UNIX_EPOCH;
 
 use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use redb::WriteTransaction;
@@ -15,7 +14,7 @@ use tokio::sync::oneshot;
 
 use self::tables::Purge;
 use self::writer::{Message, Reply, Writer};
-use crate::denylist::Clock;
+use crate::clock::{self, Clock};
 use crate::entry::{Entry, Line};
 use crate::family::Record;
 use crate::ids::family_of;
@@ -115,8 +114,7 @@ impl Embedded {
     }
 
     fn now_millis(&self) -> i64 {
-        let since = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(clock::since_1970(&self.clock).as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -345,7 +343,7 @@ mod tests {
             refresh_ttl: hour,
             leeway: hour,
         };
-        let clock: Clock = Arc::new(|| UNIX_EPOCH + std::time::Duration::from_secs(1_000_000));
+        let clock: Clock = Arc::new(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000));
         let path = folder.path().join("denylist.redb");
         let store = Embedded::open(path, replica.clone(), link.clone(), clock, retention)
             .await

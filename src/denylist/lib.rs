@@ -7,6 +7,7 @@
 //! This crate answers "clear", "revoked" or "unknown", never "allowed": what follows from that is decided in `auth`. It
 //! knows nothing of HTTP, of signatures, or of routes.
 
+mod clock;
 mod denylist;
 mod embedded;
 mod entry;
@@ -20,7 +21,8 @@ mod stats;
 mod store;
 mod trouble;
 
-pub use denylist::{Clock, Denylist, Health, open};
+pub use clock::Clock;
+pub use denylist::{Denylist, Health, open};
 pub use options::{OpenError, Options, RedisOptions, Retention};
 pub use stats::{Operation, OperationCount, Stats};
 pub use store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};

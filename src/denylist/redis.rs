@@ -14,7 +14,7 @@ mod scripts;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use gateward_auth::{TokenId, UnixSeconds, UserId};
 use redis::aio::MultiplexedConnection;
@@ -25,7 +25,7 @@ use tokio::task::AbortHandle;
 use self::failure::Failure;
 use self::keys::Keys;
 use self::scripts::Scripts;
-use crate::denylist::{Clock, unix_seconds};
+use crate::clock::{self, Clock};
 use crate::entry::{Entry, Line};
 use crate::family::{REMEMBERED, decode, encode};
 use crate::ids::family_of;
@@ -193,21 +193,18 @@ impl Shared {
     }
 
     fn now(&self) -> UnixSeconds {
-        unix_seconds((self.clock)())
+        clock::now(&self.clock)
     }
 
     /// From a moment by the clock of Redis to now by ours.
     fn millis_since(&self, millis: u64) -> u64 {
-        let now = (self.clock)()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis();
+        let now = clock::since_1970(&self.clock).as_millis();
         u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(millis)
     }
 
     /// A word that was never used before for a generation of data.
     fn new_generation(&self) -> String {
-        let nanos = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let nanos = clock::since_1970(&self.clock).as_nanos();
         let made = self.made.fetch_add(1, Ordering::Relaxed);
         format!("{nanos:x}-{:x}-{made:x}", std::process::id())
     }
@@ -269,20 +266,14 @@ impl Store for Redis {
         let (answer, expires_at): (String, i64) = self.run(&invocation).await?;
         let (outcome, entry) = match (answer.as_str(), family) {
             ("family", Some(family)) => (RevokeOutcome::Family(family.clone()), Entry::Family(family)),
-            ("foreign", _) => (
-                RevokeOutcome::Foreign,
-                Entry::Token {
-                    user: caller.clone(),
-                    id: id.clone(),
-                },
-            ),
-            _ => (
-                RevokeOutcome::TokenListed,
-                Entry::Token {
-                    user: caller.clone(),
-                    id: id.clone(),
-                },
-            ),
+            (answer, _) => {
+                let outcome = match answer {
+                    "foreign" => RevokeOutcome::Foreign,
+                    _ => RevokeOutcome::TokenListed,
+                };
+                let (user, id) = (caller.clone(), id.clone());
+                (outcome, Entry::Token { user, id })
+            }
         };
         self.merge(Some(Line {
             entry,

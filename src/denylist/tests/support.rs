@@ -10,8 +10,9 @@ use gateward_auth::{
 };
 
 use super::redis_server::RedisServer;
-use crate::denylist::unix_seconds;
-use crate::{Clock, Denylist, NewFamily, Options, RedisOptions, Retention, Rotated, Rotation, Successor, ids, open};
+use crate::{
+    Clock, Denylist, NewFamily, Options, RedisOptions, Retention, Rotated, Rotation, Successor, clock, ids, open,
+};
 
 /// Nothing in these tests takes this long, unless it is broken.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,7 +50,7 @@ impl TestClock {
 }
 
 pub(super) fn now() -> UnixSeconds {
-    unix_seconds(SystemTime::now())
+    clock::now(&TestClock::default().clock())
 }
 
 /// Where a list is kept: it can be opened again, and by several.
