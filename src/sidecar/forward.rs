@@ -4,6 +4,7 @@
 //! and the few statuses that mean something to us. Decides nothing about the caller: it is handed a [`Pass`].
 
 pub mod identity;
+mod minter;
 pub mod sites;
 
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 //!
 //! Knows nothing about paths, peers and answers.
 
-use std::time::Duration;
-
-use gateward_auth::{Grant, Hs256Key, KeyError, MintedClaims, Scope, Signer, TokenId, UnixSeconds, whole_seconds};
-use gateward_contract::nanoid;
+use gateward_auth::{KeyError, UnixSeconds};
 use gateward_policy::{Action, Route, UpstreamCredential};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
+use super::minter::Minter;
 use crate::authorization;
 use crate::config::{CredentialKind, Upstream};
 use crate::context::{Pass, Terms};
@@ -20,11 +18,6 @@ pub struct Identity {
     minter: Option<Minter>,
     basic: Option<HeaderValue>,
     header: Option<(HeaderName, HeaderValue)>,
-}
-
-struct Minter {
-    signer: Signer,
-    ttl: Duration,
 }
 
 /// Why no identity can be made from the configuration, or for a request.
@@ -44,13 +37,7 @@ pub enum IdentityError {
 impl Identity {
     /// What the configuration offers.
     pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
-        let minter = match &upstream.mint {
-            None => None,
-            Some(mint) => Some(Minter {
-                signer: Signer::new(Hs256Key::new(&mint.secret)?, mint.issuer.clone()),
-                ttl: mint.ttl,
-            }),
-        };
+        let minter = upstream.mint.as_ref().map(Minter::new).transpose()?;
         let basic = match &upstream.basic {
             None => None,
             Some(basic) => {
@@ -145,22 +132,5 @@ impl Identity {
         request
             .insert_header(name, value)
             .map_err(|_| IdentityError::Value("the credential"))
-    }
-}
-
-impl Minter {
-    /// A token for this user that allows just what the route needs.
-    fn mint(&self, grant: &Grant, now: UnixSeconds) -> Result<HeaderValue, IdentityError> {
-        let id = TokenId::parse(&nanoid(gateward_boot::random::bytes()));
-        let id = id.map_err(|_| IdentityError::Value("the minted token's id"))?;
-        let scopes: &[Scope] = grant.scope().map(std::slice::from_ref).unwrap_or_default();
-        let token = self.signer.minted(&MintedClaims {
-            user: grant.user(),
-            id: &id,
-            scopes,
-            issued_at: now,
-            expires_at: now.plus(whole_seconds(self.ttl).max(1)),
-        });
-        authorization::bearer(&token).map_err(|_| IdentityError::Value("the minted token"))
     }
 }
