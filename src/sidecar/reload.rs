@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use gateward_auth::UnixSeconds;
 use gateward_boot::clock::Clock;
+use gateward_boot::config::File;
 use gateward_document::Diagnostic;
 use gateward_policy::{Compiled, Policy, SMSGATE};
 use tokio::sync::Notify;
@@ -33,10 +34,8 @@ pub(crate) fn load_policy(source: &PolicySource) -> Result<Compiled, Vec<Diagnos
     match source {
         PolicySource::Compiled => gateward_policy::compile("smsgate (compiled in)", SMSGATE),
         PolicySource::File(path) => {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| vec![Diagnostic::error(&name, "", format!("cannot be read: {error}"))])?;
-            gateward_policy::compile(&name, &text)
+            let file = File::read(path).map_err(|problem| vec![problem])?;
+            gateward_policy::compile(&file.name, &file.text)
         }
     }
 }

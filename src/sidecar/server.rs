@@ -4,7 +4,8 @@
 //! not ready, no new connections, the requests in flight to their end or to the deadline, the store closed.
 //! Pingora's own `Server` is not used: it sleeps its whole grace period and then drops what is left.
 
-pub(crate) mod start;
+mod listen;
+mod start;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+pub(crate) use self::listen::tls_settings;
 use self::start::Parts;
 use crate::config::Config;
 
@@ -116,6 +118,13 @@ pub enum StartError {
 }
 
 impl StartError {
+    fn wrong(what: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Config {
+            what,
+            why: why.to_string(),
+        }
+    }
+
     /// The exit code (sysexits).
     pub fn exit(&self) -> Exit {
         match self {

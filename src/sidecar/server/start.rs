@@ -1,11 +1,8 @@
 //! What has to be there before the first request? Built in the order in which things need each other; whatever
 //! is wrong is found here, before a port is open.
 
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd as _;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use gateward_auth::{Hs256Key, Signer, Verifier};
@@ -14,21 +11,17 @@ use gateward_boot::folder;
 use gateward_boot::metrics::Metrics;
 use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
 use gateward_policy::Policy;
-use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{Fds, ListenFds, ShutdownWatch};
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::time::timeout;
 
+use super::listen::{Listening, Socket, listen, tls_settings};
 use super::{Bound, StartError, Stopping};
 use crate::admin::{Admin, StoreKind};
 use crate::authenticate::{Authenticator, LoginSettings, LoginSource};
-use crate::config::{Config, Store, Tls, UserSource};
+use crate::config::{Config, Store, UserSource};
 use crate::endpoints::{Endpoints, JwtMetrics};
 use crate::forward::Forward;
 use crate::forward::sites::Sites;
@@ -62,83 +55,108 @@ pub(super) struct Parts {
     pub(super) stopping: Stopping,
 }
 
-/// An application on an open port.
-pub(super) struct Listening<A> {
-    service: Service<A>,
-    sockets: ListenFds,
-}
-
-impl<A: ServerApp + Send + Sync + 'static> Listening<A> {
-    /// Accepts until told to stop.
-    pub(super) async fn run(mut self, stopped: ShutdownWatch) {
-        self.service.start_service(Some(self.sockets), stopped, 1).await;
-    }
+/// What may turn out to be wrong, made.
+struct Made {
+    policy: Policy,
+    forward: Arc<Forward>,
+    tls: Option<TlsSettings>,
+    metrics: Metrics,
+    observer: Arc<Observer>,
+    jwt_metrics: JwtMetrics,
+    public: Socket,
+    admin: Socket,
+    bound: Bound,
+    denylist: Denylist,
+    authenticator: Arc<Authenticator>,
+    endpoints: Endpoints,
 }
 
 pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartError> {
     let started = clock.now();
+    // Before they are read for the first time, so that no change goes unnoticed.
+    let files = Files::look(&config);
+    let made = make(&config, &clock).await?;
+    // A name that cannot be found yet is looked up again in the background.
+    let _found = timeout(FIRST_LOOK_UP, made.forward.sites().look_up()).await;
+    Ok(assemble(&config, clock, started, files, made))
+}
+
+async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     // Only the first call in a process installs anything; everybody in this process installs the same.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    let files = Files::look(&config);
-    let policy = load_policy(&config)?;
+    let policy = load_policy(config)?;
     let forward = Forward::new(&config.upstream);
-    let forward = Arc::new(forward.map_err(|error| wrong("upstream", error))?);
+    let forward = Arc::new(forward.map_err(|error| StartError::wrong("upstream", error))?);
     reload::check_credentials(&policy, &forward, "policy").map_err(StartError::Policy)?;
     let tls = config.tls.as_ref().map(tls_settings).transpose()?;
 
     let metrics = Metrics::new();
     let observer = Observer::new(&metrics, config.log.decisions).map_err(internal)?;
-    let observer = Arc::new(observer);
     let jwt_metrics = JwtMetrics::register(&metrics).map_err(internal)?;
-    let (public_socket, public_address) = listen("listen", config.listen)?;
-    let (admin_socket, admin_address) = listen("admin", config.admin)?;
-    let bound = Bound {
-        public: public_address,
-        admin: admin_address,
-    };
+    let (public, public_address) = listen("listen", config.listen)?;
+    let (admin, admin_address) = listen("admin", config.admin)?;
 
-    let denylist = open_denylist(&config, &clock).await?;
-    let gateway = Gateway::new(&config.upstream).map_err(|error| wrong("upstream", error))?;
+    let denylist = open_denylist(config, clock).await?;
+    let gateway = Gateway::new(&config.upstream).map_err(|error| StartError::wrong("upstream", error))?;
     let gateway = Arc::new(gateway);
-    let authenticator = authenticator(&config, &policy, &gateway, &denylist)?;
-    let signer = Signer::new(key(&config)?, config.tokens.issuer.clone());
+    let authenticator = authenticator(config, &policy, &gateway, &denylist)?;
+    let signer = Signer::new(key(config)?, config.tokens.issuer.clone());
     let endpoints = Endpoints::new(&config.tokens, signer, denylist.clone(), gateway, jwt_metrics.clone());
-    // A name that cannot be found yet is looked up again in the background.
-    let _found = timeout(FIRST_LOOK_UP, forward.sites().look_up()).await;
+    Ok(Made {
+        policy,
+        forward,
+        tls,
+        metrics,
+        observer: Arc::new(observer),
+        jwt_metrics,
+        public,
+        admin,
+        bound: Bound {
+            public: public_address,
+            admin: admin_address,
+        },
+        denylist,
+        authenticator,
+        endpoints,
+    })
+}
 
+/// Hands everybody what they need. Nothing can go wrong any more.
+fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, made: Made) -> Parts {
     let traffic = Arc::new(Traffic::default());
-    observer.watch(&metrics, Arc::clone(&traffic), denylist.clone());
-    let editions = Arc::new(ArcSwap::from_pointee(observer.edition(policy)));
+    made.observer
+        .watch(&made.metrics, Arc::clone(&traffic), made.denylist.clone());
+    let editions = Arc::new(ArcSwap::from_pointee(made.observer.edition(made.policy)));
     let reloader = Arc::new(Reloader::new(
         config.policy.clone(),
         config.users.source.clone(),
         Arc::clone(&editions),
-        Arc::clone(&forward),
-        Arc::clone(&authenticator),
-        Arc::clone(&observer),
+        Arc::clone(&made.forward),
+        Arc::clone(&made.authenticator),
+        Arc::clone(&made.observer),
         clock.clone(),
     ));
     let stopping = Stopping::default();
+    let sites = Arc::clone(made.forward.sites());
     let admin = Admin {
-        metrics,
+        metrics: made.metrics,
         editions: Arc::clone(&editions),
         reloader: Arc::clone(&reloader),
-        denylist: denylist.clone(),
-        sites: Arc::clone(forward.sites()),
+        denylist: made.denylist.clone(),
+        sites: Arc::clone(&sites),
         traffic: Arc::clone(&traffic),
         stopping: Arc::clone(&stopping),
         clock: clock.clone(),
         started,
-        bound,
+        bound: made.bound,
         policy_source: config.policy.clone(),
         store: StoreKind::from(&config.store),
     };
-    let sites = Arc::clone(forward.sites());
     let passage = Passage {
-        gate: Gate::new(authenticator, jwt_metrics),
-        forward,
-        endpoints,
-        observer: Arc::clone(&observer),
+        gate: Gate::new(made.authenticator, made.jwt_metrics),
+        forward: made.forward,
+        endpoints: made.endpoints,
+        observer: Arc::clone(&made.observer),
         editions,
         clock,
         traffic: Arc::clone(&traffic),
@@ -146,18 +164,18 @@ pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartEr
         limits: config.limits,
         timeouts: config.timeouts,
     };
-    let door = front_door(&config, passage, Arc::clone(&traffic), observer);
-    Ok(Parts {
-        public: public_socket.serve("public", door, tls),
-        admin: admin_socket.serve("admin", admin, None),
-        bound,
-        denylist,
+    let door = front_door(config, passage, Arc::clone(&traffic), made.observer);
+    Parts {
+        public: made.public.serve("public", door, made.tls),
+        admin: made.admin.serve("admin", admin, None),
+        bound: made.bound,
+        denylist: made.denylist,
         traffic,
         sites,
         reloader,
         files,
         stopping,
-    })
+    }
 }
 
 fn load_policy(config: &Config) -> Result<Policy, StartError> {
@@ -169,7 +187,7 @@ fn load_policy(config: &Config) -> Result<Policy, StartError> {
 }
 
 fn key(config: &Config) -> Result<Hs256Key, StartError> {
-    Hs256Key::new(&config.tokens.secret).map_err(|error| wrong("tokens.secret", error))
+    Hs256Key::new(&config.tokens.secret).map_err(|error| StartError::wrong("tokens.secret", error))
 }
 
 fn authenticator(
@@ -253,71 +271,6 @@ fn front_door(config: &Config, passage: Passage, traffic: Arc<Traffic>, observer
         config.timeouts,
         config.h2c,
     )
-}
-
-/// An open port that nobody serves yet.
-struct Socket {
-    name: String,
-    sockets: ListenFds,
-}
-
-impl Socket {
-    fn serve<A>(self, name: &str, app: A, tls: Option<TlsSettings>) -> Listening<A> {
-        let mut service = Service::new(name.to_owned(), app);
-        match tls {
-            None => service.add_tcp(&self.name),
-            Some(settings) => service.add_tls_with_settings(&self.name, None, settings),
-        }
-        Listening {
-            service,
-            sockets: self.sockets,
-        }
-    }
-}
-
-/// Opens a port ourselves: Pingora would panic where it is taken, and could not tell which one it got for 0.
-fn listen(what: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr), StartError> {
-    let open = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    let (listener, bound) = open().map_err(|why| StartError::Listen { what, address, why })?;
-    // Pingora takes a listener over by its address.
-    let mut sockets = Fds::new();
-    let name = bound.to_string();
-    sockets.add(name.clone(), listener.into_raw_fd());
-    Ok((
-        Socket {
-            name,
-            sockets: Arc::new(sockets.into()),
-        },
-        bound,
-    ))
-}
-
-/// Pingora panics on files that do not fit; so they are tried first.
-pub(crate) fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
-    let file = |path: &Path, error: rustls::pki_types::pem::Error| wrong("tls", format!("{}: {error}", path.display()));
-    let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| file(&tls.cert, error))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| file(&tls.key, error))?;
-    let tried = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key);
-    tried.map_err(|error| wrong("tls", error))?;
-    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
-    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(|error| wrong("tls", error))?;
-    settings.enable_h2();
-    Ok(settings)
-}
-
-fn wrong(what: &'static str, why: impl std::fmt::Display) -> StartError {
-    StartError::Config {
-        what,
-        why: why.to_string(),
-    }
 }
 
 fn internal(why: impl std::fmt::Display) -> StartError {

@@ -1,0 +1,92 @@
+//! How is a port opened, and how is it served? With Pingora's services, on sockets and certificates that were tried
+//! before, because Pingora panics on what does not fit.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora::apps::ServerApp;
+use pingora::listeners::tls::TlsSettings;
+use pingora::server::{Fds, ListenFds, ShutdownWatch};
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::StartError;
+use crate::config::Tls;
+
+/// An open port that nobody serves yet.
+pub(super) struct Socket {
+    name: String,
+    sockets: ListenFds,
+}
+
+impl Socket {
+    /// The application that is to serve it.
+    pub(super) fn serve<A>(self, name: &str, app: A, tls: Option<TlsSettings>) -> Listening<A> {
+        let mut service = Service::new(name.to_owned(), app);
+        match tls {
+            None => service.add_tcp(&self.name),
+            Some(settings) => service.add_tls_with_settings(&self.name, None, settings),
+        }
+        Listening {
+            service,
+            sockets: self.sockets,
+        }
+    }
+}
+
+/// Opens a port ourselves: Pingora would panic where it is taken, and could not tell which one it got for 0.
+pub(super) fn listen(what: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr), StartError> {
+    let open = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    let (listener, bound) = open().map_err(|why| StartError::Listen { what, address, why })?;
+    // Pingora takes a listener over by its address.
+    let mut sockets = Fds::new();
+    let name = bound.to_string();
+    sockets.add(name.clone(), listener.into_raw_fd());
+    Ok((
+        Socket {
+            name,
+            sockets: Arc::new(sockets.into()),
+        },
+        bound,
+    ))
+}
+
+/// Pingora panics on files that do not fit; so they are tried first.
+pub(crate) fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
+    let file = |path: &Path, error: rustls::pki_types::pem::Error| {
+        StartError::wrong("tls", format!("{}: {error}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| file(&tls.cert, error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| file(&tls.key, error))?;
+    let tried = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    tried.map_err(|error| StartError::wrong("tls", error))?;
+    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
+    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(|error| StartError::wrong("tls", error))?;
+    settings.enable_h2();
+    Ok(settings)
+}
+
+/// An application on an open port.
+pub(super) struct Listening<A> {
+    service: Service<A>,
+    sockets: ListenFds,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Listening<A> {
+    /// Accepts until told to stop.
+    pub(super) async fn run(mut self, stopped: ShutdownWatch) {
+        self.service.start_service(Some(self.sockets), stopped, 1).await;
+    }
+}
