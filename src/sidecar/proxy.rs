@@ -45,7 +45,8 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        // INVARIANT(panic): a bug in our own code ends one request with 500 and lets nothing through.
+        // INVARIANT(panic): a bug in our own code ends one request with 500 and lets nothing through. Held by
+        // `server::tests::refusing::a_bug_of_ours_costs_one_request`.
         let entered = AssertUnwindSafe(self.0.enter(session, context)).catch_unwind().await;
         match entered {
             Ok(entered) => entered,
@@ -85,7 +86,8 @@ impl ProxyHttp for Proxy {
                     .stamp(pass, arrival, &context.gateway, request, arrival.now)
             }
             Stage::New | Stage::Arrived(_) | Stage::Served(..) | Stage::Refused(..) => {
-                // INVARIANT(no pass, no request): nothing is forwarded without the gate's permission.
+                // INVARIANT(no pass, no request): stamping takes a pass, and a pass takes a path that only the policy's
+                // router makes; the compiler holds it.
                 Error::e_explain(pingora::ErrorType::InternalError, "not admitted")
             }
         }
