@@ -170,6 +170,33 @@ async fn credentials_in_http_2_are_counted_too() {
 }
 
 #[tokio::test]
+async fn a_refusal_in_http_2_arrives_however_much_the_client_still_sends() {
+    let upstream = Upstream::answering(gateway);
+    let gateward = Bench::settings(&upstream).with("GATEWARD__H2C", "true").run();
+    let folder = gateward.folder();
+    let good = token(&["messages:send"]);
+    for (bytes, credential, length, wanted) in [
+        (10, "bad", None, "401"),
+        (200_000, "bad", None, "401"),
+        (5 * 1024 * 1024, good.as_str(), None, "413"),
+        (5 * 1024 * 1024, good.as_str(), Some("Content-Length:"), "413"),
+    ] {
+        std::fs::write(folder.join("body"), "x".repeat(bytes)).expect("write");
+        for _ in 0..5 {
+            let mut command = Command::new("curl");
+            command.args(["--silent", "--max-time", "20", "--http2-prior-knowledge", "--output", "/dev/null"]);
+            command.args(["--header", &format!("Authorization: Bearer {credential}")]);
+            command.args(length.into_iter().flat_map(|length| ["--header", length]));
+            command.args(["--data-binary", "@body", "--write-out", "%{http_code}"]);
+            command.arg(format!("http://{}{MESSAGES}", gateward.public)).current_dir(folder);
+            let output = command.output().expect("curl");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{bytes} bytes");
+        }
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_given_up() {
     let bench = Bench::with(Upstream::start(), |settings| settings.with("GATEWARD__TIMEOUTS__IDLE", "200ms"));
     let mut connection = Connection::open(bench.at()).await;

@@ -11,7 +11,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::context::Arrival;
-use crate::framing::{FramingError, MAX_TARGET};
+use crate::framing::{FramingError, MAX_FIELDS, MAX_TARGET};
 use crate::gate::{Authorization, Head};
 use crate::headers::{self, REQUEST_ID};
 use crate::observe::Edition;
@@ -62,6 +62,13 @@ pub(super) fn check_http2(request: &RequestHeader) -> Result<(), Refusal> {
     if !request.headers.values().all(plain) {
         return Err(Refusal::Framing(FramingError::NonAscii));
     }
+    if request.headers.len() > MAX_FIELDS {
+        return Err(Refusal::Framing(FramingError::TooManyFields));
+    }
+    // Equal ones pass HTTP/2's own check, and would reach the gateway as two.
+    if request.headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Refusal::Framing(FramingError::LengthRepeated));
+    }
     if request
         .headers
         .keys()
@@ -84,5 +91,37 @@ pub(super) fn head(request: &RequestHeader) -> Head<'_> {
         method: request.method.as_str(),
         path: headers::path_of(request.raw_path()),
         authorization,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn refused(fields: &[(&'static str, &[u8])]) -> Option<&'static str> {
+        let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+        for (name, value) in fields {
+            request.append_header(*name, *value).unwrap();
+        }
+        check_http2(&request).err().map(|refusal| refusal.label())
+    }
+
+    #[test]
+    fn http_2_leaves_room_for_doubt_too() {
+        assert_eq!(
+            refused(&[("content-length", b"2"), ("cookie", b"a"), ("cookie", b"b")]),
+            None
+        );
+        let twice = refused(&[("content-length", b"2"), ("content-length", b"2")]);
+        assert_eq!(twice, Some(FramingError::LengthRepeated.label()));
+        assert_eq!(refused(&[("x-a", b"caf\xe9")]), Some(FramingError::NonAscii.label()));
+        assert_eq!(
+            refused(&[("content_length", b"2")]),
+            Some(FramingError::Disguised.label())
+        );
+        let many = vec![("x-a", &b"1"[..]); MAX_FIELDS + 1];
+        assert_eq!(refused(&many), Some(FramingError::TooManyFields.label()));
     }
 }

@@ -59,7 +59,12 @@ pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> 
     if !ends {
         session.write_response_body(Some(body), true).await?;
     }
-    if rest == Rest::Unbounded && !session.is_http2() {
+    if session.is_http2() {
+        if !session.is_body_done() {
+            // A stream that ends while its client still sends is reset, and clients take that for the answer.
+            read_past(session).await;
+        }
+    } else if rest == Rest::Unbounded {
         end_politely(session).await;
     }
     Ok(())
@@ -67,6 +72,7 @@ pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> 
 
 async fn rest_of_request(session: &mut Session) -> Rest {
     if session.is_http2() || session.is_body_done() {
+        // With HTTP/2 the connection is not at stake.
         return Rest::None;
     }
     // A client that waits for `100 Continue` sends no body after a final answer (RFC 9110 §10.1.1).
@@ -100,6 +106,11 @@ async fn end_politely(session: &mut Session) {
     // Failing here means that the client is gone, which is what we want of it.
     let _gone = session.finish_body().await;
     session.shutdown().await;
+    read_past(session).await;
+}
+
+/// Reads what the client still sends, for a moment.
+async fn read_past(session: &mut Session) {
     let read_past = async {
         let mut left = LINGER_BYTES;
         while let Ok(Some(chunk)) = session.read_request_body().await {
