@@ -5,6 +5,7 @@
 //! the frames say where a message ends. Knows nothing about routes and credentials.
 
 mod head;
+mod share;
 pub(crate) mod traffic;
 
 use std::panic::AssertUnwindSafe;
@@ -24,6 +25,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use self::head::{HeadRules, Opening};
+use self::share::Share;
 use self::traffic::Traffic;
 use crate::config::{Limits, Timeouts};
 use crate::observe::Observer;
@@ -63,10 +65,11 @@ impl FrontDoor {
         }
     }
 
-    /// Serves one HTTP/1 connection, request by request. Pipelined requests are not: Pingora closes after the
-    /// first, and the client asks again (RFC 9112 §9.3.2).
+    /// Serves one HTTP/1 connection, request by request, also those that a client sends before it got the answer to
+    /// the one before (RFC 9112 §9.3.2). Only behind chunks that is too early: Pingora answers and closes then.
     async fn serve(&self, mut stream: Stream, stopping: &ShutdownWatch) {
         let mut stopping = stopping.clone();
+        let mut early = BytesMut::new();
         let plain = stream.get_ssl_digest().is_none();
         let mut idle = self.timeouts.head;
         loop {
@@ -76,17 +79,21 @@ impl FrontDoor {
                 limit: self.limits.head,
                 h2c: self.h2c && plain,
             };
-            let request = match head::read(&mut stream, &rules, &mut stopping).await {
-                Opening::Request(bytes) => bytes,
+            let (share, request) = match head::read(&mut stream, early, &rules, &mut stopping).await {
+                Opening::Request { read, head, body } => Share::new(stream, read, head, body),
                 Opening::Preface(bytes) => return self.serve_http2(stream, &bytes, &stopping).await,
                 Opening::Refused(refusal) => return self.refuse(stream, refusal).await,
                 Opening::Closed => return,
             };
-            let session = self.session(stream, request);
+            let session = self.session(Box::new(share), request);
             let Some(reusable) = self.proxy.process_new_http(session, &stopping).await else {
                 return;
             };
-            (stream, _) = reusable.consume();
+            let (share, _) = reusable.consume();
+            let Ok(share) = share.into_any().downcast::<Share>() else {
+                return;
+            };
+            (stream, early) = share.end();
             idle = self.timeouts.idle;
         }
     }
@@ -96,6 +103,8 @@ impl FrontDoor {
         session.set_pipelined_prefix(request);
         session.set_read_timeout(Some(self.timeouts.body));
         session.set_write_timeout(Some(self.timeouts.write));
+        // Who only said that nothing more will come still gets the answer (RFC 9112 §9.6).
+        session.set_abort_on_close(false);
         let mut session = ServerSession::H1(session);
         session.set_keepalive(Some(KEEPALIVE_SECS));
         session

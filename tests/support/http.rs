@@ -171,6 +171,11 @@ impl Connection {
         let _ = self.stream.flush().await;
     }
 
+    /// Closes the client's half of the connection; the server may still speak.
+    pub(crate) async fn say_no_more(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Reads one answer; `None` when the peer closed without any.
     pub(crate) async fn read_response(&mut self, head_only: bool) -> Option<Response> {
         let (status, headers) = loop {

@@ -10,7 +10,7 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use crate::framing::{self, Scanner};
+use crate::framing::{self, BodyLength, Scanner};
 use crate::reply::Refusal;
 
 /// What an HTTP/2 client says first (RFC 9113 §3.4).
@@ -35,7 +35,14 @@ pub(super) struct HeadRules {
 #[derive(Debug)]
 pub(super) enum Opening {
     /// A head that means one thing only, and perhaps the beginning of the body.
-    Request(BytesMut),
+    Request {
+        /// Everything that came so far.
+        read: BytesMut,
+        /// How long the head is.
+        head: usize,
+        /// How the body ends.
+        body: BodyLength,
+    },
     /// The HTTP/2 preface, and perhaps more.
     Preface(BytesMut),
     /// Something that is answered and not forwarded.
@@ -44,16 +51,23 @@ pub(super) enum Opening {
     Closed,
 }
 
-/// Waits for the next request on a connection.
-pub(super) async fn read(stream: &mut Stream, rules: &HeadRules, stopping: &mut ShutdownWatch) -> Opening {
-    let mut bytes = BytesMut::with_capacity(FIRST_READ);
-    let first = tokio::select! {
-        biased;
-        first = timeout(rules.idle, stream.read_buf(&mut bytes)) => first,
-        _ = stopping.wait_for(|stopping| *stopping) => return Opening::Closed,
-    };
-    if !matches!(first, Ok(Ok(1..))) {
-        return Opening::Closed;
+/// Waits for the next request on a connection. `bytes` are those of it that came together with the one before.
+pub(super) async fn read(
+    stream: &mut Stream,
+    mut bytes: BytesMut,
+    rules: &HeadRules,
+    stopping: &mut ShutdownWatch,
+) -> Opening {
+    if bytes.is_empty() {
+        bytes.reserve(FIRST_READ);
+        let first = tokio::select! {
+            biased;
+            first = timeout(rules.idle, stream.read_buf(&mut bytes)) => first,
+            _ = stopping.wait_for(|stopping| *stopping) => return Opening::Closed,
+        };
+        if !matches!(first, Ok(Ok(1..))) {
+            return Opening::Closed;
+        }
     }
     let deadline = Instant::now() + rules.head;
     let mut scanner = Scanner::new(rules.limit);
@@ -107,9 +121,13 @@ fn start_of(bytes: &[u8], h2c: bool) -> Start {
     }
 }
 
-fn judge(bytes: BytesMut, end: usize) -> Opening {
-    match framing::inspect(bytes.get(..end).unwrap_or_default()) {
-        Ok(_facts) => Opening::Request(bytes),
+fn judge(read: BytesMut, head: usize) -> Opening {
+    match framing::inspect(read.get(..head).unwrap_or_default()) {
+        Ok(facts) => Opening::Request {
+            read,
+            head,
+            body: facts.body,
+        },
         Err(error) => Opening::Refused(Refusal::Framing(error)),
     }
 }

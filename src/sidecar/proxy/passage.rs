@@ -73,6 +73,8 @@ impl Passage {
                 let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
                 if pass.terms.streaming {
                     context.in_flight.lasts();
+                    // A stream may be silent for long: that nobody listens any more shows only in that the client left.
+                    session.as_downstream_mut().set_abort_on_close(true);
                 }
                 context.stage.admit(pass);
                 let announced = headers::announced_length(&session.req_header().headers);

@@ -394,7 +394,7 @@ async fn an_upgrade_is_not_passed_on_and_what_follows_is_judged() {
     assert_eq!(line.hear().await.status, 200);
     assert_eq!(toy.asked().len(), 1);
     assert!(toy.last().all("upgrade").is_empty());
-    assert!(line.is_closed().await, "the rest was thrown away");
+    assert_eq!(line.hear().await.status, 401, "the rest is a request like any other");
     assert_eq!(toy.asked().len(), 1);
 }
 
