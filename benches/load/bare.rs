@@ -7,7 +7,7 @@ use pingora::prelude::*;
 use pingora::server::configuration::ServerConf;
 
 /// The first argument that makes this benchmark serve as the bare proxy.
-pub const ARGUMENT: &str = "--bare-proxy";
+pub(crate) const ARGUMENT: &str = "--bare-proxy";
 
 struct Bare {
     upstream: SocketAddr,
@@ -25,7 +25,7 @@ impl ProxyHttp for Bare {
 }
 
 /// Serves until killed.
-pub fn serve(listen: &str, upstream: &str) {
+pub(crate) fn serve(listen: &str, upstream: &str) {
     let conf = ServerConf {
         threads: 1,
         ..ServerConf::default()

@@ -16,7 +16,7 @@ const TOKENS: usize = 10_000;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A Pingora proxy without checks that receives the same Bearer headers.
     BarePingora,
     /// The sidecar with 10,000 distinct tokens in turn, each minted anew for the gateway.
@@ -29,7 +29,7 @@ pub enum Kind {
 
 impl Kind {
     /// What the table says.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::BarePingora => "bare Pingora, Bearer header",
             Self::Jwt => "gateward, JWT",
@@ -40,17 +40,17 @@ impl Kind {
 }
 
 /// A running candidate; stopped when dropped.
-pub struct Candidate {
+pub(crate) struct Candidate {
     kind: Kind,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     child: Child,
     _folder: TempDir,
 }
 
 impl Candidate {
     /// Starts a fresh process on processor 0 and waits until it accepts.
-    pub fn start(kind: Kind, upstream: SocketAddr) -> Self {
+    pub(crate) fn start(kind: Kind, upstream: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let address = free_address();
         let mut command = match kind {
@@ -74,7 +74,7 @@ impl Candidate {
     }
 
     /// Requests to send in turn.
-    pub fn requests(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         match self.kind {
             Kind::BarePingora | Kind::Jwt => tokens().iter().map(|token| request(&format!("Bearer {token}"))).collect(),
             Kind::Refusal => tokens().iter().map(|token| request(&format!("Bearer {token}x"))).collect(),
@@ -86,12 +86,12 @@ impl Candidate {
     }
 
     /// The status of every answer.
-    pub fn expected_status(&self) -> u16 {
+    pub(crate) fn expected_status(&self) -> u16 {
         if self.kind == Kind::Refusal { 401 } else { 200 }
     }
 
     /// CPU time of all threads so far, in nanoseconds.
-    pub fn cpu_nanos(&self) -> u64 {
+    pub(crate) fn cpu_nanos(&self) -> u64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("tasks");
         let nanos = |path: PathBuf| -> Option<u64> {
             let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
@@ -166,7 +166,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// Binds a process to one processor, as far as the machine lets us.
-pub fn pin_to(process: u32, processor: usize) {
+pub(crate) fn pin_to(process: u32, processor: usize) {
     let _ = Command::new("taskset")
         .args(["-a", "-c", "-p", &processor.to_string(), &process.to_string()])
         .stdout(Stdio::null())

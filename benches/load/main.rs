@@ -13,12 +13,12 @@
 
 mod bare;
 mod candidate;
-mod generator;
-mod upstream;
+mod traffic;
 
 use std::time::Duration;
 
 use candidate::{Candidate, Kind};
+use traffic::{Traffic, Upstream};
 
 /// Candidates in the order of the table; the first is the base of every ratio.
 const KINDS: [Kind; 4] = [Kind::BarePingora, Kind::Jwt, Kind::Basic, Kind::Refusal];
@@ -44,7 +44,7 @@ fn main() {
         seconds: number("--seconds").unwrap_or(3),
     };
     candidate::pin_to(std::process::id(), 1);
-    let upstream = upstream::start();
+    let upstream = Upstream::listen();
     let mut figures: Vec<Vec<f64>> = vec![Vec::new(); KINDS.len()];
     for round in 0..plan.rounds {
         let mut order: Vec<usize> = (0..KINDS.len()).collect();
@@ -52,8 +52,8 @@ fn main() {
             order.reverse();
         }
         for index in order {
-            let candidate = Candidate::start(KINDS[index], upstream);
-            let micros = measure(&candidate, plan.seconds);
+            let candidate = Candidate::start(KINDS[index], upstream.address);
+            let micros = measure(&candidate, &upstream, plan.seconds);
             println!("round {}: {:<32} {micros:6.1} us/request", round + 1, KINDS[index].name());
             figures[index].push(micros);
         }
@@ -62,11 +62,12 @@ fn main() {
 }
 
 /// CPU microseconds per request of the candidate's process.
-fn measure(candidate: &Candidate, seconds: u64) -> f64 {
-    let generator = generator::Generator::new(candidate.address, candidate.requests());
-    generator.run(Duration::from_millis(700), candidate.expected_status());
+fn measure(candidate: &Candidate, upstream: &Upstream, seconds: u64) -> f64 {
+    let requests = candidate.requests();
+    let mut traffic = Traffic::open(candidate.address, upstream, &requests, candidate.expected_status());
+    traffic.run(Duration::from_millis(700));
     let before = candidate.cpu_nanos();
-    let answered = generator.run(Duration::from_secs(seconds), candidate.expected_status());
+    let answered = traffic.run(Duration::from_secs(seconds));
     let spent = candidate.cpu_nanos() - before;
     spent as f64 / answered as f64 / 1000.0
 }
