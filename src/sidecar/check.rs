@@ -61,7 +61,7 @@ pub fn check(source: &Source) -> Report {
 fn start_problems(config: &Config) -> Vec<Diagnostic> {
     let forward = Forward::new(&config.upstream).err();
     let forward = forward.map(|error| Diagnostic::error("configuration", "upstream", error.to_string()));
-    let tls = config.tls.as_ref().and_then(|tls| server::tls_settings(tls).err());
+    let tls = config.tls.as_ref().and_then(|tls| server::tls_acceptor(tls).err());
     let tls = tls.map(|error| Diagnostic::error("configuration", "tls", error.to_string()));
     forward.into_iter().chain(tls).collect()
 }

@@ -1,6 +1,6 @@
 //! Who is at the door? Every connection and every HTTP/1 request passes here before Pingora sees it.
 //!
-//! Reads the raw head of each HTTP/1 request, answers what is malformed, slow or too much itself, and hands
+//! Counts connections, secures them where TLS is configured, reads the raw head of each HTTP/1 request, answers what is malformed, slow or too much itself, and hands
 //! Pingora a session that begins with the very bytes that were checked. HTTP/2 goes to Pingora as it is: there
 //! the frames say where a message ends. Knows nothing about routes and credentials.
 
@@ -16,6 +16,8 @@ use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use gateward_contract::uuid;
 use pingora::apps::{HttpServerApp as _, ServerApp};
+use pingora::listeners::tls::Acceptor;
+use pingora::prelude::timeout;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::protocols::http::v1::server::HttpSession;
@@ -43,6 +45,7 @@ pub(crate) struct FrontDoor {
     limits: Limits,
     timeouts: Timeouts,
     h2c: bool,
+    tls: Option<Acceptor>,
 }
 
 impl FrontDoor {
@@ -54,6 +57,7 @@ impl FrontDoor {
         limits: Limits,
         timeouts: Timeouts,
         h2c: bool,
+        tls: Option<Acceptor>,
     ) -> Self {
         Self {
             proxy,
@@ -62,6 +66,27 @@ impl FrontDoor {
             limits,
             timeouts,
             h2c,
+            tls,
+        }
+    }
+
+    /// The connection as HTTP gets to see it; `None` when a client and we do not come to terms in time. That is no news:
+    /// every port scan does it.
+    async fn secure(&self, stream: Stream) -> Option<Stream> {
+        let Some(acceptor) = &self.tls else {
+            return Some(stream);
+        };
+        let socket = stream.into_any().downcast::<PlainStream>().ok()?;
+        match timeout(self.timeouts.head, acceptor.tls_handshake(*socket)).await {
+            Ok(Ok(secured)) => Some(Box::new(secured)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_elapsed) => {
+                tracing::debug!("a TLS handshake took too long");
+                None
+            }
         }
     }
 
@@ -150,9 +175,14 @@ impl FrontDoor {
 impl ServerApp for FrontDoor {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let Some(_connected) = self.traffic.connect(self.limits.connections) else {
-            self.turn_away(&mut stream).await;
+            if self.tls.is_none() {
+                self.turn_away(&mut stream).await;
+            }
             return None;
         };
+        // Counted before its handshake, and limited in time with it: Pingora's listener would wait a minute for each of
+        // any number of silent connections.
+        let stream = self.secure(stream).await?;
         // INVARIANT(panic): a panic ends the connection that it happened on and nothing else; panics in our own
         // code are answered before they get here (`proxy`).
         let served = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {

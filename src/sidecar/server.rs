@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-pub(crate) use self::listen::tls_settings;
+pub(crate) use self::listen::tls_acceptor;
 use self::start::Parts;
 use crate::config::Config;
 

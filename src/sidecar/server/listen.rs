@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::Acceptor;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
@@ -17,6 +17,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::StartError;
 use crate::config::Tls;
 
+/// What is spoken within TLS, in the order in which we like it (RFC 7301).
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// An open port that nobody serves yet.
 pub(super) struct Socket {
     name: String,
@@ -25,12 +28,9 @@ pub(super) struct Socket {
 
 impl Socket {
     /// The application that is to serve it.
-    pub(super) fn serve<A>(self, name: &str, app: A, tls: Option<TlsSettings>) -> Listening<A> {
+    pub(super) fn serve<A>(self, name: &str, app: A) -> Listening<A> {
         let mut service = Service::new(name.to_owned(), app);
-        match tls {
-            None => service.add_tcp(&self.name),
-            Some(settings) => service.add_tls_with_settings(&self.name, None, settings),
-        }
+        service.add_tcp(&self.name);
         Listening {
             service,
             sockets: self.sockets,
@@ -60,22 +60,20 @@ pub(super) fn listen(what: &'static str, address: SocketAddr) -> Result<(Socket,
     ))
 }
 
-/// Pingora panics on files that do not fit; so they are tried first.
-pub(crate) fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
+/// Speaks TLS with this certificate and key, and HTTP/2 or HTTP/1.1 within.
+pub(crate) fn tls_acceptor(tls: &Tls) -> Result<Acceptor, StartError> {
     let file = |path: &Path, error: rustls::pki_types::pem::Error| {
         StartError::wrong("tls", format!("{}: {error}", path.display()))
     };
     let chain = CertificateDer::pem_file_iter(&tls.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| file(&tls.cert, error))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| file(&tls.key, error))?;
-    let tried = rustls::ServerConfig::builder()
+    let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key);
-    tried.map_err(|error| StartError::wrong("tls", error))?;
-    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
-    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(|error| StartError::wrong("tls", error))?;
-    settings.enable_h2();
-    Ok(settings)
+    let mut config = config.map_err(|error| StartError::wrong("tls", error))?;
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    Ok(Acceptor::from_server_config(Arc::new(config)))
 }
 
 /// An application on an open port.

@@ -12,12 +12,12 @@ use gateward_boot::metrics::Metrics;
 use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
 use gateward_policy::Policy;
 use pingora::apps::HttpServerOptions;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::Acceptor;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use tokio::time::timeout;
 
-use super::listen::{Listening, Socket, listen, tls_settings};
+use super::listen::{Listening, Socket, listen, tls_acceptor};
 use super::{Bound, StartError, Stopping};
 use crate::admin::{Admin, StoreKind};
 use crate::authenticate::{Authenticator, LoginSettings, LoginSource};
@@ -59,7 +59,7 @@ pub(super) struct Parts {
 struct Made {
     policy: Policy,
     forward: Arc<Forward>,
-    tls: Option<TlsSettings>,
+    tls: Option<Acceptor>,
     metrics: Metrics,
     observer: Arc<Observer>,
     jwt_metrics: JwtMetrics,
@@ -88,7 +88,7 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     let forward = Forward::new(&config.upstream);
     let forward = Arc::new(forward.map_err(|error| StartError::wrong("upstream", error))?);
     reload::check_credentials(&policy, &forward, "policy").map_err(StartError::Policy)?;
-    let tls = config.tls.as_ref().map(tls_settings).transpose()?;
+    let tls = config.tls.as_ref().map(tls_acceptor).transpose()?;
 
     let metrics = Metrics::new();
     let observer = Observer::new(&metrics, config.log.decisions).map_err(internal)?;
@@ -164,10 +164,10 @@ fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, ma
         limits: config.limits,
         timeouts: config.timeouts,
     };
-    let door = front_door(config, passage, Arc::clone(&traffic), made.observer);
+    let door = front_door(config, passage, Arc::clone(&traffic), made.observer, made.tls);
     Parts {
-        public: made.public.serve("public", door, made.tls),
-        admin: made.admin.serve("admin", admin, None),
+        public: made.public.serve("public", door),
+        admin: made.admin.serve("admin", admin),
         bound: made.bound,
         denylist: made.denylist,
         traffic,
@@ -243,7 +243,13 @@ async fn open_denylist(config: &Config, clock: &Clock) -> Result<Denylist, Start
     Ok(gateward_denylist::open(options, clock.reader(), retention).await?)
 }
 
-fn front_door(config: &Config, passage: Passage, traffic: Arc<Traffic>, observer: Arc<Observer>) -> FrontDoor {
+fn front_door(
+    config: &Config,
+    passage: Passage,
+    traffic: Arc<Traffic>,
+    observer: Arc<Observer>,
+    tls: Option<Acceptor>,
+) -> FrontDoor {
     let threads = config
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -270,6 +276,7 @@ fn front_door(config: &Config, passage: Passage, traffic: Arc<Traffic>, observer
         config.limits,
         config.timeouts,
         config.h2c,
+        tls,
     )
 }
 
