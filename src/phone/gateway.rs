@@ -111,7 +111,11 @@ impl Gateway {
 
     /// `PATCH /message` (WIRE §4.7): one report a call, like the app.
     pub(crate) async fn report(&self, token: &str, report: &Report) -> Result<(), PhoneError> {
-        let request = self.client.patch(self.at("/message")).bearer_auth(token).json(&[report]);
+        let request = self
+            .client
+            .patch(self.at("/message"))
+            .bearer_auth(token)
+            .json(&[report]);
         call("PATCH /message", request).await.map(drop)
     }
 

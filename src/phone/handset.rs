@@ -57,15 +57,21 @@ const SEND_ERROR: &str = "Send result: RESULT_ERROR_GENERIC_FAILURE (1)";
 pub(crate) fn steps(message: &Message) -> &'static [State] {
     match message.state {
         State::Cancelling => &[State::Cancelled],
-        _ => &[State::Processed, State::Sent, State::Delivered],
+        State::Pending | State::Cancelled | State::Processed | State::Sent | State::Delivered | State::Failed => {
+            &[State::Processed, State::Sent, State::Delivered]
+        }
     }
 }
 
 /// The recipients after `step`. Numbers in `fail` fail when they should be sent, and stay failed.
 pub(crate) fn recipients(message: &Message, step: State, fail: &[String]) -> Vec<Recipient> {
-    let reached = |number: &String| match step {
-        State::Sent | State::Delivered if fail.contains(number) => State::Failed,
-        other => other,
+    let is_sent = matches!(step, State::Sent | State::Delivered);
+    let reached = |number: &String| {
+        if is_sent && fail.contains(number) {
+            State::Failed
+        } else {
+            step
+        }
     };
     message
         .phone_numbers
@@ -121,11 +127,17 @@ mod tests {
         let message = message(State::Pending);
         let fail = ["+1".to_owned()];
         let after = recipients(&message, State::Delivered, &fail);
-        assert_eq!(after.iter().map(|r| r.state).collect::<Vec<_>>(), [State::Failed, State::Delivered]);
+        assert_eq!(
+            after.iter().map(|r| r.state).collect::<Vec<_>>(),
+            [State::Failed, State::Delivered]
+        );
         assert_eq!(aggregate(&after), State::Sent);
         let all = ["+1".to_owned(), "+2".to_owned()];
         assert_eq!(aggregate(&recipients(&message, State::Sent, &all)), State::Failed);
-        assert_eq!(aggregate(&recipients(&message, State::Processed, &all)), State::Processed);
+        assert_eq!(
+            aggregate(&recipients(&message, State::Processed, &all)),
+            State::Processed
+        );
     }
 
     #[test]

@@ -3,7 +3,16 @@
 //! One test per recorded scenario. The deliberate differences are marked in the recordings themselves
 //! (`exchanges/README.md`); what needs parts of the core that do not exist yet is listed in [`pending`].
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the kinds of JSON few matter at each place"
+)]
 
 mod compare;
 mod expression;
@@ -46,7 +55,10 @@ fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/exchanges");
     let servers = Arc::new(Servers::default());
     let scenarios = scenario::load_all(&folder);
-    let trials = scenarios.into_iter().map(|scenario| trial(scenario, &servers)).collect();
+    let trials = scenarios
+        .into_iter()
+        .map(|scenario| trial(scenario, &servers))
+        .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 

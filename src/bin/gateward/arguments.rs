@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use gateward_boot::exit::Exit;
 
@@ -127,10 +126,12 @@ pub(crate) fn complain(told: &clap::Error) -> ExitCode {
     // A closed standard output is no reason to fail while helping.
     let _ = told.print();
     let is_explain = std::env::args_os().nth(1).is_some_and(|first| first == "explain");
-    let exit = match told.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Success,
-        _ if is_explain => Exit::Failed,
-        _ => Exit::Usage,
+    let exit = if !told.use_stderr() {
+        Exit::Success
+    } else if is_explain {
+        Exit::Failed
+    } else {
+        Exit::Usage
     };
     exit.into()
 }
