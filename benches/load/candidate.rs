@@ -68,7 +68,12 @@ impl Candidate {
             .spawn()
             .expect("start");
         pin_to(child.id(), 0);
-        let candidate = Self { kind, address, child, _folder: folder };
+        let candidate = Self {
+            kind,
+            address,
+            child,
+            _folder: folder,
+        };
         candidate.wait_until_it_answers();
         candidate
     }
@@ -76,8 +81,14 @@ impl Candidate {
     /// Requests to send in turn.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         match self.kind {
-            Kind::BarePingora | Kind::Jwt => tokens().iter().map(|token| request(&format!("Bearer {token}"))).collect(),
-            Kind::Refusal => tokens().iter().map(|token| request(&format!("Bearer {token}x"))).collect(),
+            Kind::BarePingora | Kind::Jwt => tokens()
+                .iter()
+                .map(|token| request(&format!("Bearer {token}")))
+                .collect(),
+            Kind::Refusal => tokens()
+                .iter()
+                .map(|token| request(&format!("Bearer {token}x")))
+                .collect(),
             Kind::Basic => {
                 let credential = base64::engine::general_purpose::STANDARD.encode("USER01:correct horse");
                 vec![request(&format!("Basic {credential}"))]

@@ -54,7 +54,11 @@ fn main() {
         for index in order {
             let candidate = Candidate::start(KINDS[index], upstream.address);
             let micros = measure(&candidate, &upstream, plan.seconds);
-            println!("round {}: {:<32} {micros:6.1} us/request", round + 1, KINDS[index].name());
+            println!(
+                "round {}: {:<32} {micros:6.1} us/request",
+                round + 1,
+                KINDS[index].name()
+            );
             figures[index].push(micros);
         }
     }
@@ -85,5 +89,9 @@ fn spread(values: &[f64], digits: usize) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let median = sorted[sorted.len() / 2];
-    format!("{median:.digits$} ({:.digits$}-{:.digits$})", sorted[0], sorted[sorted.len() - 1])
+    format!(
+        "{median:.digits$} ({:.digits$}-{:.digits$})",
+        sorted[0],
+        sorted[sorted.len() - 1]
+    )
 }

@@ -57,9 +57,18 @@ impl<'a> Traffic<'a> {
         let poll = Poll::new().expect("poll");
         let listener = upstream.listener.try_clone().expect("clone");
         let mut upstream = TcpListener::from_std(listener);
-        poll.registry().register(&mut upstream, LISTENER, Interest::READABLE).expect("register");
+        poll.registry()
+            .register(&mut upstream, LISTENER, Interest::READABLE)
+            .expect("register");
         let expected = format!("HTTP/1.1 {status} ").into_bytes();
-        let mut traffic = Self { poll, upstream, peers: Vec::new(), requests, expected, answered: 0 };
+        let mut traffic = Self {
+            poll,
+            upstream,
+            peers: Vec::new(),
+            requests,
+            expected,
+            answered: 0,
+        };
         for number in 0..CONNECTIONS {
             let stream = std::net::TcpStream::connect(candidate).expect("connect");
             stream.set_nonblocking(true).expect("nonblocking");
@@ -80,7 +89,9 @@ impl<'a> Traffic<'a> {
         let end = Instant::now() + length;
         let mut events = Events::with_capacity(512);
         while Instant::now() < end {
-            self.poll.poll(&mut events, Some(Duration::from_millis(100))).expect("poll");
+            self.poll
+                .poll(&mut events, Some(Duration::from_millis(100)))
+                .expect("poll");
             for event in &events {
                 match event.token() {
                     LISTENER => self.accept(),
@@ -94,8 +105,15 @@ impl<'a> Traffic<'a> {
     fn add(&mut self, mut stream: TcpStream, next: Option<usize>) {
         let _ = stream.set_nodelay(true);
         let token = Token(self.peers.len());
-        self.poll.registry().register(&mut stream, token, Interest::READABLE).expect("register");
-        self.peers.push(Some(Peer { stream, buffer: Vec::with_capacity(8192), next }));
+        self.poll
+            .registry()
+            .register(&mut stream, token, Interest::READABLE)
+            .expect("register");
+        self.peers.push(Some(Peer {
+            stream,
+            buffer: Vec::with_capacity(8192),
+            next,
+        }));
     }
 
     fn accept(&mut self) {
@@ -106,12 +124,18 @@ impl<'a> Traffic<'a> {
 
     /// Reads until nothing is left, as edge-triggered events want it.
     fn read(&mut self, index: usize) {
-        let Some(Some(peer)) = self.peers.get_mut(index) else { return };
+        let Some(Some(peer)) = self.peers.get_mut(index) else {
+            return;
+        };
         let mut bytes = [0; 16 * 1024];
         loop {
             match peer.stream.read(&mut bytes) {
                 Ok(0) => {
-                    assert!(peer.next.is_none(), "the candidate closed a connection: {}", text(&peer.buffer));
+                    assert!(
+                        peer.next.is_none(),
+                        "the candidate closed a connection: {}",
+                        text(&peer.buffer)
+                    );
                     self.peers[index] = None;
                     return;
                 }
@@ -137,7 +161,14 @@ impl<'a> Traffic<'a> {
     }
 
     fn send_next(&mut self, index: usize) {
-        let Some(Some(Peer { stream, next: Some(next), .. })) = self.peers.get_mut(index) else { return };
+        let Some(Some(Peer {
+            stream,
+            next: Some(next),
+            ..
+        })) = self.peers.get_mut(index)
+        else {
+            return;
+        };
         let request = &self.requests[*next % self.requests.len()];
         *next += 1;
         stream.write_all(request).expect("request");
@@ -153,7 +184,10 @@ fn is_whole(buffer: &[u8]) -> bool {
     };
     let is_length = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("content-length");
     let field = head.headers.iter().find(is_length).expect("content-length");
-    let body: usize = std::str::from_utf8(field.value).expect("digits").parse().expect("digits");
+    let body: usize = std::str::from_utf8(field.value)
+        .expect("digits")
+        .parse()
+        .expect("digits");
     buffer.len() >= length + body
 }
 

@@ -31,13 +31,19 @@ pub(crate) fn json(expected: &Value, actual: &Value, leniency: Leniency) -> Resu
 fn unordered(expected: &[Value], actual: &[Value], leniency: Leniency) -> Result<(), String> {
     let mut left: Vec<&Value> = actual.iter().collect();
     for item in expected {
-        let found = left.iter().position(|candidate| tree("", item, candidate, false, leniency.may_add).is_ok());
+        let found = left
+            .iter()
+            .position(|candidate| tree("", item, candidate, false, leniency.may_add).is_ok());
         let Some(found) = found else {
             return Err(format!("missing: {item}\n  among: {actual:?}"));
         };
         left.remove(found);
     }
-    if left.is_empty() { Ok(()) } else { Err(format!("too many: {left:?}")) }
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("too many: {left:?}"))
+    }
 }
 
 /// `open`: this object may have more keys; `open_below`: so may those inside it.
@@ -52,7 +58,11 @@ fn tree(place: &str, expected: &Value, actual: &Value, open: bool, open_below: b
             pairs.try_for_each(|(index, (e, a))| tree(&format!("{place}/{index}"), e, a, open_below, open_below))
         }
         (Value::String(pattern), _) if pattern == "${any:int}" => {
-            if actual.is_i64() { Ok(()) } else { Err(format!("{place}: not an integer: {actual}")) }
+            if actual.is_i64() {
+                Ok(())
+            } else {
+                Err(format!("{place}: not an integer: {actual}"))
+            }
         }
         (Value::String(pattern), Value::String(text)) => {
             self::text(pattern, text).map_err(|error| format!("{place}: {error}"))

@@ -44,7 +44,9 @@ impl Names {
             Value::String(text) => Value::String(self.expand(text)),
             Value::Array(items) => items.iter().map(|item| self.expand_all(item)).collect(),
             Value::Object(fields) => {
-                let pairs = fields.iter().map(|(key, value)| (self.expand(key), self.expand_all(value)));
+                let pairs = fields
+                    .iter()
+                    .map(|(key, value)| (self.expand(key), self.expand_all(value)));
                 Value::Object(pairs.collect())
             }
             other => other.clone(),

@@ -75,7 +75,8 @@ impl Player {
             let body = Vec::new();
             let head = Response { status, headers, body };
             let text = String::new();
-            self.streams.insert(open.name.clone(), Stream { connection, head, text });
+            self.streams
+                .insert(open.name.clone(), Stream { connection, head, text });
             return Ok(());
         }
         if let Some(expect) = &step.stream_expect {
@@ -122,7 +123,14 @@ impl Player {
             token_body: path.contains("/auth/token"),
         };
         let checked = check(&expect, &answer, &path, leniency, request.method == "HEAD");
-        checked.map_err(|error| format!("{error}\n  answer: {} {:?}\n  {}", answer.status, answer.headers, answer.text()))?;
+        checked.map_err(|error| {
+            format!(
+                "{error}\n  answer: {} {:?}\n  {}",
+                answer.status,
+                answer.headers,
+                answer.text()
+            )
+        })?;
         for (name, pointer) in &step.capture {
             let body = answer.json();
             let value = body.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}"))?;
@@ -135,17 +143,22 @@ impl Player {
     fn request(&self, method: &str, path: &str, auth: Option<&Auth>) -> http::Request {
         let request = http::Request::new(method, &self.names.expand(path));
         match auth {
-            Some(Auth { basic: Some([login, password]), .. }) => {
-                request.basic(&self.names.expand(login), &self.names.expand(password))
-            }
-            Some(Auth { bearer: Some(token), .. }) => request.bearer(&self.names.expand(token)),
+            Some(Auth {
+                basic: Some([login, password]),
+                ..
+            }) => request.basic(&self.names.expand(login), &self.names.expand(password)),
+            Some(Auth {
+                bearer: Some(token), ..
+            }) => request.bearer(&self.names.expand(token)),
             _ => request,
         }
     }
 
     fn look_into(&self, step: &Step, token: &str) -> Result<(), String> {
         let mut parts = token.split('.').map(|part| {
-            let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+            let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+                .decode(part)
+                .unwrap_or_default();
             serde_json::from_slice::<Value>(&bytes).unwrap_or_default()
         });
         let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -153,7 +166,10 @@ impl Player {
         let actual = json!({ "header": header, "claims": claims, "lifetime": lifetime });
         let expect = self.names.expand_all(&expected(step));
         // Tokens may carry more claims (`exchanges/README.md`, difference 1).
-        let leniency = Leniency { may_add: true, ..Leniency::default() };
+        let leniency = Leniency {
+            may_add: true,
+            ..Leniency::default()
+        };
         compare::json(&expect, &actual, leniency)
     }
 }
@@ -181,7 +197,9 @@ fn expected(step: &Step) -> Value {
 /// Difference 3: where the reference says `Accepted` as text, we say `{}`.
 fn ours_by_rule(mut expect: Value) -> Value {
     if expect["status"] == 202 && expect["text"] == "Accepted" {
-        let Some(fields) = expect.as_object_mut() else { return expect };
+        let Some(fields) = expect.as_object_mut() else {
+            return expect;
+        };
         fields.remove("text");
         fields.insert("json".into(), json!({}));
     }
@@ -203,7 +221,14 @@ fn check(expect: &Value, answer: &Response, path: &str, leniency: Leniency, head
         check_type(expect, answer, "application/json")?;
         compare::json(body, &answer.json(), leniency)?;
     } else if let Some(body) = expect.get("json_includes") {
-        compare::json(body, &answer.json(), Leniency { may_add: true, ..leniency })?;
+        compare::json(
+            body,
+            &answer.json(),
+            Leniency {
+                may_add: true,
+                ..leniency
+            },
+        )?;
     } else if let Some(text) = expect.get("text").and_then(Value::as_str) {
         check_type(expect, answer, "text/plain; charset=utf-8")?;
         compare::text(text, &answer.text())?;
@@ -223,7 +248,10 @@ fn check_type(expect: &Value, answer: &Response, default: &str) -> Result<(), St
     if expect["headers"].get("content-type").is_some() || answer.header("content-type") == Some(default) {
         return Ok(());
     }
-    Err(format!("content type {:?} instead of {default:?}", answer.header("content-type")))
+    Err(format!(
+        "content type {:?} instead of {default:?}",
+        answer.header("content-type")
+    ))
 }
 
 fn check_headers(expect: &Value, answer: &Response, path: &str) -> Result<(), String> {
@@ -240,7 +268,11 @@ fn check_headers(expect: &Value, answer: &Response, path: &str) -> Result<(), St
             (value, None) => return Err(format!("{name} is missing, {value} expected")),
             (value, Some(actual)) => {
                 let pattern = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let decoded = if name == "location" { percent_decode(actual) } else { actual.to_owned() };
+                let decoded = if name == "location" {
+                    percent_decode(actual)
+                } else {
+                    actual.to_owned()
+                };
                 compare::text(&pattern, actual)
                     .or_else(|_| compare::text(&pattern, &decoded))
                     .map_err(|error| format!("{name}: {error}"))?;
@@ -320,7 +352,8 @@ impl Stream {
                     lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned()))
                 };
                 if let Some(event) = field("event") {
-                    let data: Value = serde_json::from_str(&field("data").unwrap_or_default()).map_err(|e| e.to_string())?;
+                    let data: Value =
+                        serde_json::from_str(&field("data").unwrap_or_default()).map_err(|e| e.to_string())?;
                     return Ok(json!({ "event": event, "data": data }));
                 }
             }

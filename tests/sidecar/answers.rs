@@ -24,13 +24,21 @@ fn list() -> Request {
 
 #[tokio::test]
 async fn a_204_has_no_length_and_no_body() {
-    for odd in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "\r\n"] {
+    for odd in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "\r\n",
+    ] {
         let bench = saying(&format!("HTTP/1.1 204 No Content\r\n{odd}"));
         let mut connection = Connection::open(bench.at()).await;
         for _ in 0..2 {
             let answer = connection.send(&list()).await;
             assert_eq!(answer.status, 204, "{odd:?}");
-            assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (None, None), "{odd:?}");
+            assert_eq!(
+                (answer.header("content-length"), answer.header("transfer-encoding")),
+                (None, None),
+                "{odd:?}"
+            );
         }
     }
 }
@@ -50,7 +58,11 @@ async fn the_version_of_the_gateway_is_its_own_business() {
     let mut connection = Connection::open(bench.at()).await;
     connection.write(&list().bytes(bench.at())).await;
     let answer = connection.read_some().await;
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{:?}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200 OK\r\n"),
+        "{:?}",
+        String::from_utf8_lossy(&answer)
+    );
 }
 
 #[tokio::test]
@@ -58,10 +70,15 @@ async fn an_old_client_gets_an_answer_without_chunks_and_no_promise() {
     let bench = saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
     let mut connection = Connection::open(bench.at()).await;
     let auth = format!("Authorization: Bearer {}", token(&["messages:list"]));
-    connection.write(format!("GET {MESSAGES} HTTP/1.0\r\nConnection: keep-alive\r\n{auth}\r\n\r\n").as_bytes()).await;
+    connection
+        .write(format!("GET {MESSAGES} HTTP/1.0\r\nConnection: keep-alive\r\n{auth}\r\n\r\n").as_bytes())
+        .await;
     let answer = connection.read_response(false).await.expect("answer");
     assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
-    assert_eq!((answer.header("transfer-encoding"), answer.header("connection")), (None, Some("close")));
+    assert_eq!(
+        (answer.header("transfer-encoding"), answer.header("connection")),
+        (None, Some("close"))
+    );
 }
 
 #[tokio::test]
@@ -82,7 +99,11 @@ async fn an_answer_that_breaks_off_is_not_made_to_look_whole() {
             }
             rest.extend(more);
         }
-        assert_eq!(String::from_utf8_lossy(&rest), body, "no last chunk, and the connection ends");
+        assert_eq!(
+            String::from_utf8_lossy(&rest),
+            body,
+            "no last chunk, and the connection ends"
+        );
     }
 }
 
@@ -94,13 +115,18 @@ async fn what_is_no_answer_is_a_502() {
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
     ] {
         let answer = saying(odd).send(&list()).await;
-        assert_eq!((answer.status, answer.message().as_str()), (502, "Bad Gateway"), "{odd:?}");
+        assert_eq!(
+            (answer.status, answer.message().as_str()),
+            (502, "Bad Gateway"),
+            "{odd:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_second_answer_that_nobody_asked_for_poisons_nothing() {
-    let bench = saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+    let bench =
+        saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
     let mut connection = Connection::open(bench.at()).await;
     for _ in 0..5 {
         assert_eq!(connection.send(&list()).await.text(), "{}");

@@ -87,7 +87,9 @@ impl Bench {
 
     /// Issues a token with the user's password.
     pub(crate) async fn issue(&self, scopes: &[&str]) -> Value {
-        let request = Request::post(TOKEN).basic(USER, PASSWORD).json(&json!({ "scopes": scopes }));
+        let request = Request::post(TOKEN)
+            .basic(USER, PASSWORD)
+            .json(&json!({ "scopes": scopes }));
         let answer = self.send(&request).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()
@@ -101,5 +103,8 @@ pub(crate) fn token(scopes: &[&str]) -> String {
 
 /// The text of a field.
 pub(crate) fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name} in {value}"))
+        .to_owned()
 }

@@ -23,7 +23,9 @@ async fn a_scheme_is_read_without_case() {
         format!("bearer {token}"),
         format!("BEARER {token}"),
     ] {
-        let answer = bench.send(&Request::get(MESSAGES).header("Authorization", &value)).await;
+        let answer = bench
+            .send(&Request::get(MESSAGES).header("Authorization", &value))
+            .await;
         assert_eq!(answer.status, 200, "{value}");
     }
 }
@@ -45,8 +47,12 @@ async fn two_credentials_are_one_too_many() {
 async fn proxy_authorization_counts_for_nothing_and_goes_nowhere() {
     let bench = Bench::start();
     let value = format!("Basic {}", basic(format!("{USER}:{PASSWORD}").as_bytes()));
-    bench.refused(&Request::get(MESSAGES).header("Proxy-Authorization", &value), 401).await;
-    let request = Request::get(MESSAGES).bearer(&token(&["messages:list"])).header("Proxy-Authorization", &value);
+    bench
+        .refused(&Request::get(MESSAGES).header("Proxy-Authorization", &value), 401)
+        .await;
+    let request = Request::get(MESSAGES)
+        .bearer(&token(&["messages:list"]))
+        .header("Proxy-Authorization", &value);
     assert_eq!(bench.send(&request).await.status, 200);
     assert_eq!(bench.upstream.last().header("proxy-authorization"), None);
 }
@@ -54,15 +60,30 @@ async fn proxy_authorization_counts_for_nothing_and_goes_nowhere() {
 #[tokio::test]
 async fn malformed_basic_credentials_never_reach_the_gateway() {
     let bench = Bench::start();
-    for text in [&b"nocolon"[..], b":password", b"USER01:", b":", b"USER01:p\x00w", b"USER\xe901:password"] {
+    for text in [
+        &b"nocolon"[..],
+        b":password",
+        b"USER01:",
+        b":",
+        b"USER01:p\x00w",
+        b"USER\xe901:password",
+    ] {
         let request = Request::get(MESSAGES).header("Authorization", &format!("Basic {}", basic(text)));
         let answer = bench.refused(&request, 401).await;
         let challenges = answer.all("www-authenticate").join(", ");
-        assert!(challenges.contains("Basic realm=") && challenges.contains("charset=\"UTF-8\""), "{challenges}");
-        assert!(challenges.contains("Bearer"), "both kinds are allowed here: {challenges}");
+        assert!(
+            challenges.contains("Basic realm=") && challenges.contains("charset=\"UTF-8\""),
+            "{challenges}"
+        );
+        assert!(
+            challenges.contains("Bearer"),
+            "both kinds are allowed here: {challenges}"
+        );
     }
     for value in ["Basic !!!!", "Basic YWI6Yw", "Basic", "Basic ", "Digest abc", ""] {
-        bench.refused(&Request::get(MESSAGES).header("Authorization", value), 401).await;
+        bench
+            .refused(&Request::get(MESSAGES).header("Authorization", value), 401)
+            .await;
     }
 }
 
@@ -74,10 +95,20 @@ async fn a_password_is_asked_of_the_gateway_once_and_then_remembered() {
         assert_eq!(answer.status, 200);
     }
     let checks = |line: &str| line.starts_with("GET /api/3rdparty/v1/settings ");
-    let asked = bench.upstream.received().iter().filter(|received| checks(&received.line)).count();
+    let asked = bench
+        .upstream
+        .received()
+        .iter()
+        .filter(|received| checks(&received.line))
+        .count();
     assert_eq!(asked, 1);
     let forwarded = bench.upstream.last();
-    assert!(forwarded.header("authorization").is_some_and(|value| value.starts_with("Bearer ")), "a minted token");
+    assert!(
+        forwarded
+            .header("authorization")
+            .is_some_and(|value| value.starts_with("Bearer ")),
+        "a minted token"
+    );
 }
 
 #[tokio::test]
@@ -91,7 +122,10 @@ async fn many_requests_at_once_ask_the_gateway_once() {
         assert_eq!(call.await.expect("call"), 200);
     }
     let received = bench.upstream.received();
-    let asked = received.iter().filter(|received| received.line.contains("/settings ")).count();
+    let asked = received
+        .iter()
+        .filter(|received| received.line.contains("/settings "))
+        .count();
     assert_eq!(asked, 1);
 }
 
@@ -104,7 +138,10 @@ async fn a_wrong_password_is_a_401_and_asked_again_each_time() {
     }
     let received = bench.upstream.received();
     assert_eq!(received.len(), 2);
-    assert!(received.iter().all(|received| received.line.contains("/settings ")), "only the login check");
+    assert!(
+        received.iter().all(|received| received.line.contains("/settings ")),
+        "only the login check"
+    );
 }
 
 #[tokio::test]
@@ -134,14 +171,24 @@ tests:
   - { request: GET /jwt, as: basic, expect: 401 }
 "#;
     let bench = Bench::with(Upstream::answering(gateway), |settings| {
-        settings.file("policy.yaml", policy).with("GATEWARD__POLICY", "policy.yaml")
+        settings
+            .file("policy.yaml", policy)
+            .with("GATEWARD__POLICY", "policy.yaml")
     });
     let answer = bench.refused(&Request::get("/jwt").basic(USER, PASSWORD), 401).await;
     let challenges = answer.all("www-authenticate").join(", ");
-    assert!(challenges.contains("Bearer") && !challenges.contains("Basic"), "{challenges}");
-    let answer = bench.refused(&Request::get("/basic").bearer(&token(&["read"])), 401).await;
+    assert!(
+        challenges.contains("Bearer") && !challenges.contains("Basic"),
+        "{challenges}"
+    );
+    let answer = bench
+        .refused(&Request::get("/basic").bearer(&token(&["read"])), 401)
+        .await;
     let challenges = answer.all("www-authenticate").join(", ");
-    assert!(challenges.contains("Basic") && !challenges.contains("Bearer"), "{challenges}");
+    assert!(
+        challenges.contains("Basic") && !challenges.contains("Bearer"),
+        "{challenges}"
+    );
 }
 
 #[tokio::test]
@@ -149,7 +196,12 @@ async fn device_tokens_pass_untouched_on_the_mobile_api_and_nowhere_else() {
     let bench = Bench::start();
     let device = "V1StGXR8_Z5jdHi6B-myT";
     bench.refused(&Request::get(MESSAGES).bearer(device), 401).await;
-    for value in [format!("Bearer {device}"), "Code k7m2pq".to_owned(), "Bearer a.b.c".to_owned(), "bearer  odd".to_owned()] {
+    for value in [
+        format!("Bearer {device}"),
+        "Code k7m2pq".to_owned(),
+        "Bearer a.b.c".to_owned(),
+        "bearer  odd".to_owned(),
+    ] {
         let request = Request::get("/api/mobile/v1/message").header("Authorization", &value);
         assert_eq!(bench.send(&request).await.status, 200);
         assert_eq!(bench.upstream.last().header("authorization"), Some(value.as_str()));
@@ -160,7 +212,9 @@ async fn device_tokens_pass_untouched_on_the_mobile_api_and_nowhere_else() {
 async fn users_of_a_file_are_known_until_they_are_disabled() {
     let hash = "$2b$04$abcdefghijklmnopqrstuuDgHMlxCD6FmrTOUhtDp3PPxJK6gDQfW";
     let good = bcrypt::hash_with_result(PASSWORD, 4).expect("hash").to_string();
-    let users = |extra: &str| format!("users:\n  - {{ name: alice, hash: '{good}'{extra} }}\n  - {{ name: bob, hash: '{hash}' }}\n");
+    let users = |extra: &str| {
+        format!("users:\n  - {{ name: alice, hash: '{good}'{extra} }}\n  - {{ name: bob, hash: '{hash}' }}\n")
+    };
     let bench = Bench::with(Upstream::answering(gateway), |settings| {
         settings
             .file("users.yaml", &users(", scopes: [ 'messages:list' ]"))
@@ -170,10 +224,19 @@ async fn users_of_a_file_are_known_until_they_are_disabled() {
     let list = Request::get(MESSAGES).basic("alice", PASSWORD);
     assert_eq!(bench.send(&list).await.status, 200);
     let send = Request::post(MESSAGES).basic("alice", PASSWORD).json(&json!({}));
-    assert_eq!(bench.refused(&send, 403).await.message(), "scope required: messages:send");
-    bench.refused(&Request::get(MESSAGES).basic("alice", "wrong"), 401).await;
-    bench.refused(&Request::get(MESSAGES).basic("Alice", PASSWORD), 401).await;
-    bench.refused(&Request::get(MESSAGES).basic("nobody", PASSWORD), 401).await;
+    assert_eq!(
+        bench.refused(&send, 403).await.message(),
+        "scope required: messages:send"
+    );
+    bench
+        .refused(&Request::get(MESSAGES).basic("alice", "wrong"), 401)
+        .await;
+    bench
+        .refused(&Request::get(MESSAGES).basic("Alice", PASSWORD), 401)
+        .await;
+    bench
+        .refused(&Request::get(MESSAGES).basic("nobody", PASSWORD), 401)
+        .await;
     bench.refused(&Request::get(MESSAGES).basic("bob", PASSWORD), 401).await;
     let path = bench.gateward.folder().join("users.yaml");
     crate::support::process::write_private(&path, &users(", disabled: true"));

@@ -8,7 +8,9 @@ use crate::support::jwt;
 use crate::support::upstream::{Answer, Upstream};
 
 async fn refresh(bench: &Bench, refresh_token: &str) -> Response {
-    bench.send(&Request::post(&format!("{TOKEN}/refresh")).bearer(refresh_token)).await
+    bench
+        .send(&Request::post(&format!("{TOKEN}/refresh")).bearer(refresh_token))
+        .await
 }
 
 async fn revoke(bench: &Bench, id: &str) -> u16 {
@@ -23,7 +25,9 @@ async fn is_good(bench: &Bench, access: &str) -> bool {
 #[tokio::test]
 async fn answers_have_both_key_styles_and_are_not_stored() {
     let bench = Bench::start();
-    let request = Request::post(TOKEN).basic(USER, PASSWORD).json(&json!({ "scopes": ["messages:list"], "ttl": 60 }));
+    let request = Request::post(TOKEN)
+        .basic(USER, PASSWORD)
+        .json(&json!({ "scopes": ["messages:list"], "ttl": 60 }));
     let answer = bench.send(&request).await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
     let body = answer.json();
@@ -36,7 +40,10 @@ async fn answers_have_both_key_styles_and_are_not_stored() {
         assert!(body[snake].is_string() && body[snake] == body[camel], "{snake}");
     }
     let claims = jwt::read(&text(&body, "access_token"));
-    assert_eq!(claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat"), 60);
+    assert_eq!(
+        claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat"),
+        60
+    );
     assert_eq!(claims["jti"], body["id"]);
 }
 
@@ -47,11 +54,21 @@ async fn nobody_hands_out_what_he_does_not_hold() {
     let ask = |scopes: Value| Request::post(TOKEN).bearer(&manager).json(&json!({ "scopes": scopes }));
     // 32
     bench.refused(&ask(json!(["all:any"])), 403).await;
-    assert_eq!(bench.refused(&ask(json!(["messages:send"])), 403).await.message(), "scope required: messages:send");
+    assert_eq!(
+        bench.refused(&ask(json!(["messages:send"])), 403).await.message(),
+        "scope required: messages:send"
+    );
     assert_eq!(bench.send(&ask(json!(["messages:list"]))).await.status, 201);
     // 33
     let many: Vec<String> = (0..10_000).map(|number| format!("scope:{number}")).collect();
-    for scopes in [json!(["made:up"]), json!([]), json!(["tokens:refresh"]), json!(many), json!([""]), json!("all:any")] {
+    for scopes in [
+        json!(["made:up"]),
+        json!([]),
+        json!(["tokens:refresh"]),
+        json!(many),
+        json!([""]),
+        json!("all:any"),
+    ] {
         bench.refused(&ask(scopes), 400).await;
     }
 }
@@ -61,13 +78,27 @@ async fn lifetimes_are_cut_and_never_overflow() {
     let bench = Bench::start();
     let ask = |ttl: &str| {
         let body = format!(r#"{{"scopes":["messages:list"],"ttl":{ttl}}}"#);
-        Request::post(TOKEN).basic(USER, PASSWORD).header("Content-Type", "application/json").body(body)
+        Request::post(TOKEN)
+            .basic(USER, PASSWORD)
+            .header("Content-Type", "application/json")
+            .body(body)
     };
-    for (ttl, lifetime) in [("0", 900), ("null", 900), ("1", 1), ("900", 900), ("901", 900), ("9223372036854775807", 900)] {
+    for (ttl, lifetime) in [
+        ("0", 900),
+        ("null", 900),
+        ("1", 1),
+        ("900", 900),
+        ("901", 900),
+        ("9223372036854775807", 900),
+    ] {
         let answer = bench.send(&ask(ttl)).await;
         assert_eq!(answer.status, 201, "{ttl}: {}", answer.text());
         let claims = jwt::read(&text(&answer.json(), "access_token"));
-        assert_eq!(claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat"), lifetime, "{ttl}");
+        assert_eq!(
+            claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat"),
+            lifetime,
+            "{ttl}"
+        );
     }
     for ttl in ["-1", "1.5", "\"60\"", "18446744073709551616", "1e400"] {
         assert_eq!(bench.send(&ask(ttl)).await.status, 400, "{ttl}");
@@ -82,13 +113,18 @@ async fn a_refresh_token_used_again_at_once_gives_the_same_pair() {
     let again = refresh(&bench, &text(&issued, "refresh_token")).await;
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!(first.json(), again.json());
-    assert!(is_good(&bench, &text(&issued, "access_token")).await, "the old access token stays good");
+    assert!(
+        is_good(&bench, &text(&issued, "access_token")).await,
+        "the old access token stays good"
+    );
     assert!(is_good(&bench, &text(&first.json(), "access_token")).await);
 }
 
 #[tokio::test]
 async fn a_refresh_token_used_again_later_ends_the_session() {
-    let mut bench = Bench::with(Upstream::answering(gateway), |settings| settings.with("GATEWARD__TOKENS__REFRESH_GRACE", "0s"));
+    let mut bench = Bench::with(Upstream::answering(gateway), |settings| {
+        settings.with("GATEWARD__TOKENS__REFRESH_GRACE", "0s")
+    });
     let issued = bench.issue(&["messages:list"]).await;
     let next = refresh(&bench, &text(&issued, "refresh_token")).await.json();
     assert_eq!(refresh(&bench, &text(&issued, "refresh_token")).await.status, 401);
@@ -97,7 +133,17 @@ async fn a_refresh_token_used_again_later_ends_the_session() {
     assert!(!is_good(&bench, &text(&issued, "access_token")).await);
     let reuse = |line: &str| (line.contains("gateward::audit") && line.contains("refresh_reuse")).then_some(());
     bench.gateward.process.wait_for("the audit line", reuse);
-    assert_eq!(bench.gateward.process.lines().iter().filter_map(|line| reuse(line)).count(), 1, "one says so");
+    assert_eq!(
+        bench
+            .gateward
+            .process
+            .lines()
+            .iter()
+            .filter_map(|line| reuse(line))
+            .count(),
+        1,
+        "one says so"
+    );
 }
 
 #[tokio::test]
@@ -157,7 +203,10 @@ async fn a_token_that_the_gateway_issued_can_be_revoked_by_its_user_only() {
     assert!(is_good(&bench, &own).await);
     assert_eq!(revoke(&bench, "issued-by-the-gateway").await, 204);
     assert!(!is_good(&bench, &own).await);
-    assert!(is_good(&bench, &of_other).await, "the same id of another user is another token");
+    assert!(
+        is_good(&bench, &of_other).await,
+        "the same id of another user is another token"
+    );
 }
 
 #[tokio::test]
@@ -177,32 +226,62 @@ async fn refresh_tokens_that_are_none_are_refused() {
     }
     let access = token(&["messages:list"]);
     let answer = refresh(&bench, &access).await;
-    assert_eq!((answer.status, answer.message().as_str()), (403, "scope required: tokens:refresh"));
+    assert_eq!(
+        (answer.status, answer.message().as_str()),
+        (403, "scope required: tokens:refresh")
+    );
     let bare = jwt::token(TOKEN_SECRET, &jwt::claims(USER, &["tokens:refresh"]));
-    assert_eq!(refresh(&bench, &bare).await.status, 401, "the scope without original scopes");
+    assert_eq!(
+        refresh(&bench, &bare).await.status,
+        401,
+        "the scope without original scopes"
+    );
     let listed = jwt::token(TOKEN_SECRET, &jwt::claims(USER, &["tokens:refresh", "messages:list"]));
-    assert_eq!(refresh(&bench, &listed).await.status, 403, "an access token that lists the scope");
+    assert_eq!(
+        refresh(&bench, &listed).await.status,
+        403,
+        "an access token that lists the scope"
+    );
 }
 
 #[tokio::test]
 async fn a_refresh_token_of_the_gateway_is_exchanged_there_once() {
     let upstream = Upstream::answering(|received| match received.line.contains("/auth/token/refresh") {
-        true => Answer::json(201, r#"{"id":"x","access_token":"a.b.c","refresh_token":"d.e.f","token_type":"Bearer"}"#),
+        true => Answer::json(
+            201,
+            r#"{"id":"x","access_token":"a.b.c","refresh_token":"d.e.f","token_type":"Bearer"}"#,
+        ),
         false => gateway(received),
     });
-    let bench = Bench::with(upstream, |settings| settings.with("GATEWARD__TOKENS__REFRESH_GRACE", "0s"));
+    let bench = Bench::with(upstream, |settings| {
+        settings.with("GATEWARD__TOKENS__REFRESH_GRACE", "0s")
+    });
     let mut claims = jwt::claims(USER, &["tokens:refresh"]);
     claims["original_scopes"] = json!(["messages:list"]);
     let adopted = jwt::token(TOKEN_SECRET, &claims);
     let answer = refresh(&bench, &adopted).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
-    assert!(!answer.text().contains("a.b.c") && !answer.text().contains("d.e.f"), "the gateway's pair is dropped");
+    assert!(
+        !answer.text().contains("a.b.c") && !answer.text().contains("d.e.f"),
+        "the gateway's pair is dropped"
+    );
     let sent = bench.upstream.last();
     assert_eq!(sent.header("authorization"), Some(format!("Bearer {adopted}").as_str()));
     let pair = answer.json();
     assert!(is_good(&bench, &text(&pair, "access_token")).await);
-    assert_eq!(refresh(&bench, &text(&pair, "refresh_token")).await.status, 201, "now it is a session of ours");
-    let asked = |bench: &Bench| bench.upstream.received().iter().filter(|r| r.line.contains("/refresh")).count();
+    assert_eq!(
+        refresh(&bench, &text(&pair, "refresh_token")).await.status,
+        201,
+        "now it is a session of ours"
+    );
+    let asked = |bench: &Bench| {
+        bench
+            .upstream
+            .received()
+            .iter()
+            .filter(|r| r.line.contains("/refresh"))
+            .count()
+    };
     assert_eq!(refresh(&bench, &adopted).await.status, 401);
     assert_eq!(asked(&bench), 1, "exchanged once");
 }
@@ -221,30 +300,50 @@ async fn a_refresh_token_that_the_gateway_refuses_is_refused() {
 
 #[tokio::test]
 async fn a_password_change_seen_passing_ends_logins_and_tokens() {
-    let upstream = Upstream::answering(|received| match received.line.starts_with("PATCH /api/mobile/v1/user/password") {
-        true => Answer::with(204, &[("X-Gateward-User", USER)], ""),
-        false => gateway(received),
-    });
+    let upstream =
+        Upstream::answering(
+            |received| match received.line.starts_with("PATCH /api/mobile/v1/user/password") {
+                true => Answer::with(204, &[("X-Gateward-User", USER)], ""),
+                false => gateway(received),
+            },
+        );
     let bench = Bench::with(upstream, |settings| settings);
     let before = bench.issue(&["messages:list"]).await;
-    assert_eq!(bench.send(&Request::get(MESSAGES).basic(USER, PASSWORD)).await.status, 200);
-    let checks = |bench: &Bench| bench.upstream.received().iter().filter(|r| r.line.contains("/settings ")).count();
+    assert_eq!(
+        bench.send(&Request::get(MESSAGES).basic(USER, PASSWORD)).await.status,
+        200
+    );
+    let checks = |bench: &Bench| {
+        bench
+            .upstream
+            .received()
+            .iter()
+            .filter(|r| r.line.contains("/settings "))
+            .count()
+    };
     let asked = checks(&bench);
-    let change = Request::new("PATCH", "/api/mobile/v1/user/password").bearer("devicetoken").json(&json!({}));
+    let change = Request::new("PATCH", "/api/mobile/v1/user/password")
+        .bearer("devicetoken")
+        .json(&json!({}));
     let answer = bench.send(&change).await;
     assert_eq!((answer.status, answer.header("x-gateward-user")), (204, None));
     assert!(!is_good(&bench, &text(&before, "access_token")).await);
     assert_eq!(refresh(&bench, &text(&before, "refresh_token")).await.status, 401);
     let after = bench.issue(&["messages:list"]).await;
     assert_eq!(checks(&bench), asked + 1, "the remembered login is forgotten");
-    assert!(is_good(&bench, &text(&after, "access_token")).await, "issued in the same second, and good");
+    assert!(
+        is_good(&bench, &text(&after, "access_token")).await,
+        "issued in the same second, and good"
+    );
 }
 
 #[tokio::test]
 async fn a_login_in_another_spelling_is_the_same_user() {
     let upstream = Upstream::answering(|_| Answer::json(200, "{}"));
     let bench = Bench::with(upstream, |settings| settings);
-    let request = Request::post(TOKEN).basic("user01", PASSWORD).json(&json!({ "scopes": ["messages:list"] }));
+    let request = Request::post(TOKEN)
+        .basic("user01", PASSWORD)
+        .json(&json!({ "scopes": ["messages:list"] }));
     let issued = bench.send(&request).await.json();
     assert_eq!(jwt::read(&text(&issued, "access_token"))["user_id"], USER);
     assert_eq!(revoke(&bench, &text(&issued, "id")).await, 204);

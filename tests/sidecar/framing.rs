@@ -14,7 +14,10 @@ async fn refused(bench: &Bench, raw: &[u8], status: u16) {
     let mut connection = Connection::open(bench.at()).await;
     connection.write(raw).await;
     let shown = String::from_utf8_lossy(raw).chars().take(200).collect::<String>();
-    let answer = connection.read_response(false).await.unwrap_or_else(|| panic!("no answer to {shown:?}"));
+    let answer = connection
+        .read_response(false)
+        .await
+        .unwrap_or_else(|| panic!("no answer to {shown:?}"));
     assert_eq!(answer.status, status, "{shown:?}: {}", answer.text());
     assert!(connection.is_closed_by_peer().await, "{shown:?}: still open");
     assert_eq!(bench.upstream.count(), before, "{shown:?} was forwarded");
@@ -90,9 +93,13 @@ async fn malformed_request_lines_are_refused() {
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let bench = Bench::start();
-    let fields: String = (0..2_000).map(|number| format!("X-{number}: {}\r\n", "v".repeat(40))).collect();
+    let fields: String = (0..2_000)
+        .map(|number| format!("X-{number}: {}\r\n", "v".repeat(40)))
+        .collect();
     refused(&bench, &post(&token(&["all:any"]), &fields, ""), 431).await;
-    let fitting = Request::get(MESSAGES).bearer(&token(&["messages:list"])).header("X-Padding", &"p".repeat(12 * 1024));
+    let fitting = Request::get(MESSAGES)
+        .bearer(&token(&["messages:list"]))
+        .header("X-Padding", &"p".repeat(12 * 1024));
     assert_eq!(bench.send(&fitting).await.status, 200, "up to 16 KiB are accepted");
 }
 
@@ -101,12 +108,18 @@ async fn a_second_request_behind_an_upgrade_is_our_business() {
     let bench = Bench::start();
     let mut connection = Connection::open(bench.at()).await;
     let list = token(&["messages:list"]);
-    let first = format!("GET {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {list}\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n");
+    let first = format!(
+        "GET {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {list}\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n"
+    );
     let second = "DELETE /api/3rdparty/v1/messages/1 HTTP/1.1\r\nHost: x\r\n\r\n";
     connection.write(format!("{first}{second}").as_bytes()).await;
     let answer = connection.read_response(false).await.expect("answer");
     assert_eq!(answer.status, 200);
-    assert_eq!(connection.read_response(false).await.expect("answer").status, 401, "a request like any other");
+    assert_eq!(
+        connection.read_response(false).await.expect("answer").status,
+        401,
+        "a request like any other"
+    );
     let received = bench.upstream.received();
     assert_eq!(received.len(), 1, "{received:?}");
     assert_eq!((received[0].header("upgrade"), received[0].body.len()), (None, 0));
@@ -126,17 +139,27 @@ async fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
     let bench = Bench::start();
     let (list, send) = (token(&["messages:list"]), token(&["messages:send"]));
     let get = Request::get(MESSAGES).bearer(&list).bytes(bench.at());
-    let write = Request::post(MESSAGES).bearer(&send).json(&json!({ "a": "b".repeat(3000) })).bytes(bench.at());
+    let write = Request::post(MESSAGES)
+        .bearer(&send)
+        .json(&json!({ "a": "b".repeat(3000) }))
+        .bytes(bench.at());
     let nobody = Request::get(MESSAGES).bytes(bench.at());
     let smuggling = post(&send, "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "{}");
     let mut connection = Connection::open(bench.at()).await;
-    let all = [&get, &write, &nobody, &get, &write, &get, &smuggling, &get].map(Vec::as_slice).concat();
+    let all = [&get, &write, &nobody, &get, &write, &get, &smuggling, &get]
+        .map(Vec::as_slice)
+        .concat();
     connection.write(&all).await;
     for status in [200, 200, 401, 200, 200, 200, 400] {
         assert_eq!(connection.read_response(false).await.expect("answer").status, status);
     }
     assert!(connection.is_closed_by_peer().await);
-    let lines: Vec<String> = bench.upstream.received().into_iter().map(|received| received.line).collect();
+    let lines: Vec<String> = bench
+        .upstream
+        .received()
+        .into_iter()
+        .map(|received| received.line)
+        .collect();
     let (get, post) = (format!("GET {MESSAGES} HTTP/1.1"), format!("POST {MESSAGES} HTTP/1.1"));
     assert_eq!(lines, [&get, &post, &get, &post, &get].map(String::as_str));
 }
@@ -145,13 +168,26 @@ async fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
 async fn what_comes_too_early_costs_nobody_an_answer() {
     let bench = slow();
     let mut connection = Connection::open(bench.at()).await;
-    connection.write(&Request::post(MESSAGES).bearer(&token(&["messages:send"])).json(&json!({})).bytes(bench.at())).await;
+    connection
+        .write(
+            &Request::post(MESSAGES)
+                .bearer(&token(&["messages:send"]))
+                .json(&json!({}))
+                .bytes(bench.at()),
+        )
+        .await;
     while bench.upstream.count() == 0 {
         crate::support::process::pause();
     }
     // An old client's line end behind the body, and the next request.
     connection.write(b"\r\n").await;
-    connection.write(&Request::get(MESSAGES).bearer(&token(&["messages:list"])).bytes(bench.at())).await;
+    connection
+        .write(
+            &Request::get(MESSAGES)
+                .bearer(&token(&["messages:list"]))
+                .bytes(bench.at()),
+        )
+        .await;
     for _ in 0..2 {
         assert_eq!(connection.read_response(false).await.expect("answer").status, 200);
     }
@@ -180,9 +216,16 @@ async fn a_client_that_has_said_everything_gets_its_answer() {
 async fn a_body_that_never_comes_whole_is_no_request() {
     let bench = Bench::start();
     let mut connection = Connection::open(bench.at()).await;
-    connection.write(&post(&token(&["messages:send"]), "Content-Length: 10\r\n", "{}")).await;
+    connection
+        .write(&post(&token(&["messages:send"]), "Content-Length: 10\r\n", "{}"))
+        .await;
     connection.say_no_more().await;
-    assert!(connection.read_response(false).await.is_none_or(|answer| answer.status == 400));
+    assert!(
+        connection
+            .read_response(false)
+            .await
+            .is_none_or(|answer| answer.status == 400)
+    );
     assert_eq!(bench.upstream.count(), 0, "the gateway got all of it");
 }
 
@@ -202,18 +245,28 @@ async fn a_refusal_keeps_the_connection() {
     let mut connection = Connection::open(bench.at()).await;
     for _ in 0..3 {
         assert_eq!(connection.send(&Request::get(MESSAGES)).await.status, 401);
-        let small = Request::post(MESSAGES).bearer("bad").json(&json!({ "a": "b".repeat(1000) }));
+        let small = Request::post(MESSAGES)
+            .bearer("bad")
+            .json(&json!({ "a": "b".repeat(1000) }));
         assert_eq!(connection.send(&small).await.status, 401);
         assert_eq!(connection.send(&Request::get("/nope")).await.status, 404);
     }
-    assert_eq!(connection.send(&Request::get(MESSAGES).bearer(&token(&["messages:list"]))).await.status, 200);
+    assert_eq!(
+        connection
+            .send(&Request::get(MESSAGES).bearer(&token(&["messages:list"])))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn a_bad_credential_is_refused_without_reading_the_body() {
     let bench = Bench::start();
     let mut connection = Connection::open(bench.at()).await;
-    let head = format!("POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nExpect: 100-continue\r\nContent-Length: 1073741824\r\n\r\n");
+    let head = format!(
+        "POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nExpect: 100-continue\r\nContent-Length: 1073741824\r\n\r\n"
+    );
     connection.write(head.as_bytes()).await;
     let (status, _) = connection.read_head().await.expect("answer");
     assert_eq!(status, 401, "the final answer, not 100");
@@ -233,7 +286,9 @@ async fn expect_continue_works_for_those_who_may() {
     let bench = Bench::start();
     let mut connection = Connection::open(bench.at()).await;
     let token = token(&["messages:send"]);
-    let head = format!("POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    let head = format!(
+        "POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    );
     connection.write(head.as_bytes()).await;
     let (status, _) = connection.read_head().await.expect("answer");
     assert_eq!(status, 100);
@@ -252,9 +307,17 @@ async fn a_message_is_never_sent_twice() {
     let bench = Bench::with(upstream, |settings| settings);
     let mut connection = Connection::open(bench.at()).await;
     for _ in 0..5 {
-        assert_eq!(connection.send(&Request::get(MESSAGES).bearer(&token(&["messages:list"]))).await.status, 200);
+        assert_eq!(
+            connection
+                .send(&Request::get(MESSAGES).bearer(&token(&["messages:list"])))
+                .await
+                .status,
+            200
+        );
         let before = bench.upstream.count();
-        let send = Request::post(MESSAGES).bearer(&token(&["messages:send"])).json(&json!({}));
+        let send = Request::post(MESSAGES)
+            .bearer(&token(&["messages:send"]))
+            .json(&json!({}));
         let answer = Connection::open(bench.at()).await.send(&send).await;
         assert_eq!(answer.status, 502, "{}", answer.text());
         assert!(bench.upstream.count() - before <= 1, "sent more than once");
@@ -263,7 +326,9 @@ async fn a_message_is_never_sent_twice() {
 
 #[tokio::test]
 async fn a_slow_head_is_given_up() {
-    let bench = Bench::with(Upstream::start(), |settings| settings.with("GATEWARD__TIMEOUTS__HEAD", "300ms"));
+    let bench = Bench::with(Upstream::start(), |settings| {
+        settings.with("GATEWARD__TIMEOUTS__HEAD", "300ms")
+    });
     let mut connection = Connection::open(bench.at()).await;
     connection.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     let start = std::time::Instant::now();
@@ -274,7 +339,9 @@ async fn a_slow_head_is_given_up() {
 
 #[tokio::test]
 async fn too_many_connections_harm_nobody_who_is_there() {
-    let bench = Bench::with(Upstream::start(), |settings| settings.with("GATEWARD__LIMITS__CONNECTIONS", "20"));
+    let bench = Bench::with(Upstream::start(), |settings| {
+        settings.with("GATEWARD__LIMITS__CONNECTIONS", "20")
+    });
     let mut first = Connection::open(bench.at()).await;
     let good = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
     assert_eq!(first.send(&good).await.status, 200);
@@ -288,7 +355,11 @@ async fn too_many_connections_harm_nobody_who_is_there() {
     loop {
         let mut connection = Connection::open(bench.at()).await;
         connection.write(&good.bytes(bench.at())).await;
-        if connection.read_response(false).await.is_some_and(|answer| answer.status == 200) {
+        if connection
+            .read_response(false)
+            .await
+            .is_some_and(|answer| answer.status == 200)
+        {
             break;
         }
         assert!(std::time::Instant::now() < deadline, "room never comes back");

@@ -17,24 +17,41 @@ const IDENTITY: [(&str, &str); 5] = [
 ];
 
 fn forged(request: Request) -> Request {
-    IDENTITY.iter().fold(request, |request, (name, value)| request.header(name, value))
+    IDENTITY
+        .iter()
+        .fold(request, |request, (name, value)| request.header(name, value))
 }
 
 fn assert_clean(received: &Received) {
     for (name, _) in &received.headers {
         let lower = name.to_ascii_lowercase();
-        assert!(!lower.starts_with("x-gateward") && !lower.contains('_'), "{name} was forwarded");
+        assert!(
+            !lower.starts_with("x-gateward") && !lower.contains('_'),
+            "{name} was forwarded"
+        );
     }
 }
 
 #[tokio::test]
 async fn identity_headers_of_clients_never_reach_the_gateway() {
     let bench = Bench::start();
-    assert_eq!(bench.send(&forged(Request::get(MESSAGES).bearer(&token(&["messages:list"])))).await.status, 200);
+    assert_eq!(
+        bench
+            .send(&forged(Request::get(MESSAGES).bearer(&token(&["messages:list"]))))
+            .await
+            .status,
+        200
+    );
     assert_clean(&bench.upstream.last());
     assert_eq!(bench.send(&forged(Request::get("/health"))).await.status, 200);
     assert_clean(&bench.upstream.last());
-    assert_eq!(bench.send(&forged(Request::get("/api/mobile/v1/device").bearer("x"))).await.status, 200);
+    assert_eq!(
+        bench
+            .send(&forged(Request::get("/api/mobile/v1/device").bearer("x")))
+            .await
+            .status,
+        200
+    );
     assert_clean(&bench.upstream.last());
     bench.refused(&forged(Request::get(MESSAGES)), 401).await;
 }
@@ -44,12 +61,19 @@ async fn a_client_cannot_nominate_our_headers_away() {
     let bench = Bench::start();
     let request = Request::get(MESSAGES)
         .bearer(&token(&["messages:list"]))
-        .header("Connection", "X-Mine, Authorization, X-Request-Id, X-Forwarded-For, Host")
+        .header(
+            "Connection",
+            "X-Mine, Authorization, X-Request-Id, X-Forwarded-For, Host",
+        )
         .header("X-Mine", "1");
     assert_eq!(bench.send(&request).await.status, 200);
     let received = bench.upstream.last();
     assert_eq!(received.header("x-mine"), None);
-    assert!(received.header("authorization").is_some_and(|value| value.starts_with("Bearer ")));
+    assert!(
+        received
+            .header("authorization")
+            .is_some_and(|value| value.starts_with("Bearer "))
+    );
     assert!(received.header("x-request-id").is_some() && received.header("x-forwarded-for").is_some());
     assert!(received.header("host").is_some());
 }
@@ -71,7 +95,14 @@ async fn connection_headers_end_here() {
     }
     assert_eq!(bench.send(&request).await.status, 200);
     let received = bench.upstream.last();
-    for name in ["te", "keep-alive", "proxy-connection", "proxy-authenticate", "upgrade", "trailer"] {
+    for name in [
+        "te",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "upgrade",
+        "trailer",
+    ] {
         assert_eq!(received.all(name), Vec::<&str>::new(), "{name}");
     }
 }
@@ -91,13 +122,26 @@ async fn forwarded_addresses_are_rebuilt() {
         .header("X-Client-IP", "6.6.6.6")
         .header("X-Original-URL", "/api/3rdparty/v1/devices")
         .header("X-Rewrite-URL", "/api/3rdparty/v1/devices");
-    assert_eq!(bench.send(&request.clone().from(Ipv4Addr::new(127, 0, 0, 9))).await.status, 200);
+    assert_eq!(
+        bench
+            .send(&request.clone().from(Ipv4Addr::new(127, 0, 0, 9)))
+            .await
+            .status,
+        200
+    );
     let received = bench.upstream.last();
     assert_eq!(received.line, format!("GET {MESSAGES} HTTP/1.1"));
     assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.9"));
     assert_eq!(received.header("x-forwarded-proto"), Some("http"));
     assert_eq!(received.header("x-forwarded-host"), Some("sms.example:8443"));
-    for name in ["forwarded", "x-real-ip", "x-client-ip", "x-original-url", "x-rewrite-url", "x-forwarded-prefix"] {
+    for name in [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-prefix",
+    ] {
         assert_eq!(received.header(name), None, "{name}");
     }
 }
@@ -134,8 +178,13 @@ async fn request_ids_are_kept_if_sane_and_made_if_not() {
         assert!(made != odd && !made.is_empty(), "{made}");
         assert_eq!(bench.upstream.last().header("x-request-id"), Some(made.as_str()));
     }
-    let refused = bench.send(&Request::get(MESSAGES).header("X-Request-ID", "refused-1")).await;
-    assert_eq!((refused.status, refused.header("x-request-id")), (401, Some("refused-1")));
+    let refused = bench
+        .send(&Request::get(MESSAGES).header("X-Request-ID", "refused-1"))
+        .await;
+    assert_eq!(
+        (refused.status, refused.header("x-request-id")),
+        (401, Some("refused-1"))
+    );
 }
 
 #[tokio::test]
@@ -150,23 +199,35 @@ async fn what_the_gateway_says_about_itself_is_kept_from_clients() {
         ("Set-Cookie", "a=b"),
         ("X-Kept", "1"),
     ];
-    let bench = Bench::with(Upstream::answering(move |_| Answer::with(200, &fields, "{}")), |settings| settings);
+    let bench = Bench::with(
+        Upstream::answering(move |_| Answer::with(200, &fields, "{}")),
+        |settings| settings,
+    );
     let answer = bench.list_with(&token(&["messages:list"])).await;
     for name in ["x-gateward-user", "x_gateward_user", "x-hop", "keep-alive"] {
         assert_eq!(answer.header(name), None, "{name}");
     }
-    assert_eq!((answer.header("x-kept"), answer.header("set-cookie")), (Some("1"), Some("a=b")));
+    assert_eq!(
+        (answer.header("x-kept"), answer.header("set-cookie")),
+        (Some("1"), Some("a=b"))
+    );
 }
 
 #[tokio::test]
 async fn a_gateway_that_refuses_our_token_is_our_fault() {
-    let fields = [("Content-Type", "application/json"), ("WWW-Authenticate", "Basic realm=\"gateway\"")];
+    let fields = [
+        ("Content-Type", "application/json"),
+        ("WWW-Authenticate", "Basic realm=\"gateway\""),
+    ];
     let upstream = Upstream::answering(move |_| Answer::with(401, &fields, r#"{"message":"Unauthorized"}"#));
     let mut bench = Bench::with(upstream, |settings| settings);
     let answer = bench.list_with(&token(&["messages:list"])).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (502, None));
     let reason = "upstream_rejected_credential";
-    bench.gateward.process.wait_for(reason, |line| line.contains(reason).then_some(()));
+    bench
+        .gateward
+        .process
+        .wait_for(reason, |line| line.contains(reason).then_some(()));
     // Device credentials are the gateway's business: its 401 is the client's.
     let device = bench.send(&Request::get("/api/mobile/v1/message").bearer("x")).await;
     assert_eq!(device.status, 401);
@@ -174,7 +235,10 @@ async fn a_gateway_that_refuses_our_token_is_our_fault() {
 
 #[tokio::test]
 async fn a_403_of_the_gateway_passes() {
-    let bench = Bench::with(Upstream::answering(|_| Answer::json(403, r#"{"message":"not yours"}"#)), |settings| settings);
+    let bench = Bench::with(
+        Upstream::answering(|_| Answer::json(403, r#"{"message":"not yours"}"#)),
+        |settings| settings,
+    );
     let answer = bench.list_with(&token(&["messages:list"])).await;
     assert_eq!((answer.status, answer.message().as_str()), (403, "not yours"));
 }
@@ -187,9 +251,24 @@ async fn every_kind_of_upstream_credential_is_sent_as_told() {
     let passthrough = settings("upstream: { url: 'URL', credential: passthrough }\n");
     let header = settings("upstream: { url: 'URL', credential: header, header: { name: X-Api-Key } }\n");
     for (yaml, extra, name, value) in [
-        (basic, ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"), "authorization", "Basic c21zOnNlY3JldA==".to_owned()),
-        (passthrough, ("GATEWARD__LOG__LEVEL", "info"), "authorization", format!("Bearer {good}")),
-        (header, ("GATEWARD__UPSTREAM__HEADER__VALUE", "the-key"), "x-api-key", "the-key".to_owned()),
+        (
+            basic,
+            ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"),
+            "authorization",
+            "Basic c21zOnNlY3JldA==".to_owned(),
+        ),
+        (
+            passthrough,
+            ("GATEWARD__LOG__LEVEL", "info"),
+            "authorization",
+            format!("Bearer {good}"),
+        ),
+        (
+            header,
+            ("GATEWARD__UPSTREAM__HEADER__VALUE", "the-key"),
+            "x-api-key",
+            "the-key".to_owned(),
+        ),
     ] {
         let upstream = Upstream::answering(|_| Answer::json(200, "{}"));
         let yaml = yaml.replace("URL", &upstream.url());
@@ -201,7 +280,9 @@ async fn every_kind_of_upstream_credential_is_sent_as_told() {
                 .run(),
             upstream,
         };
-        let request = Request::get(MESSAGES).bearer(&good).header("X-Api-Key", "from the client");
+        let request = Request::get(MESSAGES)
+            .bearer(&good)
+            .header("X-Api-Key", "from the client");
         assert_eq!(bench.send(&request).await.status, 200, "{yaml}");
         let received = bench.upstream.last();
         assert_eq!(received.header(name), Some(value.as_str()), "{yaml}");
@@ -221,10 +302,17 @@ async fn the_clients_token_never_travels_further() {
     let sent = received.header("authorization").expect("token").to_owned();
     assert!(!sent.contains(&good));
     let minted = crate::support::jwt::read(&sent);
-    assert_eq!((&minted["user_id"], &minted["scopes"]), (&json!(USER), &json!(["messages:send"])));
+    assert_eq!(
+        (&minted["user_id"], &minted["scopes"]),
+        (&json!(USER), &json!(["messages:send"]))
+    );
     assert_eq!(minted["gw_mint"], true);
     let recreated = crate::support::jwt::signed(MINT_SECRET, r#"{"alg":"HS256","typ":"JWT"}"#, "{}");
-    assert_eq!(recreated.split('.').next(), sent.trim_start_matches("Bearer ").split('.').next(), "SMSGate's header");
+    assert_eq!(
+        recreated.split('.').next(),
+        sent.trim_start_matches("Bearer ").split('.').next(),
+        "SMSGate's header"
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 //! Does the sidecar keep its promises towards clients and the gateway? One real binary, a recording gateway behind
 //! it, and raw HTTP in front. Numbers in test comments are entries of the list of attacks the project answers.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
 
 mod answers;
 mod bench;

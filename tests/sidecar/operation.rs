@@ -19,15 +19,24 @@ fn explain(arguments: &[&str]) -> (i32, String) {
         .env_clear()
         .output()
         .expect("run");
-    (output.status.code().expect("code"), String::from_utf8_lossy(&output.stdout).into_owned())
+    (
+        output.status.code().expect("code"),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 #[test]
 fn explain_says_why() {
     let (code, said) = explain(&["POST", MESSAGES, "--scopes", "messages:send"]);
-    assert!(code == 0 && said.contains("messages.send") && said.contains("allow"), "{said}");
+    assert!(
+        code == 0 && said.contains("messages.send") && said.contains("allow"),
+        "{said}"
+    );
     let (code, said) = explain(&["POST", MESSAGES, "--scopes", "messages:read"]);
-    assert!(code == 1 && said.contains("messages:send") && said.contains("403"), "{said}");
+    assert!(
+        code == 1 && said.contains("messages:send") && said.contains("403"),
+        "{said}"
+    );
     let (code, said) = explain(&["POST", MESSAGES]);
     assert!(code == 1 && said.contains("401"), "{said}");
     let (code, said) = explain(&["GET", MESSAGES, "--basic", "--json"]);
@@ -69,7 +78,9 @@ async fn await_status_line(bench: &Bench, part: &str) {
 #[tokio::test]
 async fn a_policy_is_reloaded_on_change_and_a_bad_one_is_not() {
     let bench = Bench::with(Upstream::answering(gateway), |settings| {
-        settings.file("policy.yaml", &policy("policy-first", "read")).with("GATEWARD__POLICY", "policy.yaml")
+        settings
+            .file("policy.yaml", &policy("policy-first", "read"))
+            .with("GATEWARD__POLICY", "policy.yaml")
     });
     let path = bench.gateward.folder().join("policy.yaml");
     let one = async |scope: &str| bench.send(&Request::get("/one").bearer(&token(&[scope]))).await.status;
@@ -97,7 +108,9 @@ async fn a_policy_is_reloaded_on_change_and_a_bad_one_is_not() {
 #[tokio::test]
 async fn reloading_under_load_loses_no_request() {
     let bench = Bench::with(Upstream::answering(gateway), |settings| {
-        settings.file("policy.yaml", &policy("policy-first", "read")).with("GATEWARD__POLICY", "policy.yaml")
+        settings
+            .file("policy.yaml", &policy("policy-first", "read"))
+            .with("GATEWARD__POLICY", "policy.yaml")
     });
     let path = bench.gateward.folder().join("policy.yaml");
     let at = bench.at();
@@ -129,7 +142,11 @@ async fn the_admin_port_tells_how_it_is() {
     let status = get("/status").await.json();
     assert!(status.to_string().contains("smsgate"), "{status}");
     let metrics = get("/metrics").await;
-    assert!(metrics.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    assert!(
+        metrics
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"))
+    );
     let text = metrics.text();
     for name in [
         "sms_auth_jwt_tokens_issued_total{status=\"success\"} 1",
@@ -147,9 +164,23 @@ async fn the_admin_port_tells_how_it_is() {
 #[tokio::test]
 async fn each_request_leaves_one_line() {
     let mut bench = Bench::start();
-    bench.send(&Request::get(MESSAGES).bearer(&token(&["messages:list"])).header("X-Request-ID", "line-1")).await;
-    bench.send(&Request::get(MESSAGES).bearer(&token(&["devices:list"])).header("X-Request-ID", "line-2")).await;
-    bench.send(&Request::get("/nope").header("X-Request-ID", "line-3")).await;
+    bench
+        .send(
+            &Request::get(MESSAGES)
+                .bearer(&token(&["messages:list"]))
+                .header("X-Request-ID", "line-1"),
+        )
+        .await;
+    bench
+        .send(
+            &Request::get(MESSAGES)
+                .bearer(&token(&["devices:list"]))
+                .header("X-Request-ID", "line-2"),
+        )
+        .await;
+    bench
+        .send(&Request::get("/nope").header("X-Request-ID", "line-3"))
+        .await;
     let mut line = |id: &str| {
         let wanted = format!("\"{id}\"");
         bench.gateward.process.wait_for(id, |line| {
@@ -158,11 +189,20 @@ async fn each_request_leaves_one_line() {
         })
     };
     let allowed = line("line-1");
-    for (name, value) in [("method", json!("GET")), ("route", json!("messages.list")), ("user", json!(USER)), ("status", json!(200))] {
+    for (name, value) in [
+        ("method", json!("GET")),
+        ("route", json!("messages.list")),
+        ("user", json!(USER)),
+        ("status", json!(200)),
+    ] {
         assert_eq!(allowed[name], value, "{name} of {allowed}");
     }
     let denied = line("line-2");
-    assert_eq!((&denied["status"], &denied["user"]), (&json!(403), &json!(USER)), "{denied}");
+    assert_eq!(
+        (&denied["status"], &denied["user"]),
+        (&json!(403), &json!(USER)),
+        "{denied}"
+    );
     assert_eq!(line("line-3")["status"], 404);
     let lines = bench.gateward.process.lines();
     assert_eq!(lines.iter().filter(|line| line.contains("\"line-1\"")).count(), 1);
@@ -191,7 +231,11 @@ async fn a_stop_finishes_what_is_in_flight() {
     bench.gateward.process.signal("TERM");
     assert_eq!(running.await.expect("request"), 200);
     assert_eq!(bench.gateward.process.wait().code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(9), "ended before the deadline: {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(9),
+        "ended before the deadline: {:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -199,7 +243,13 @@ async fn a_stop_waits_no_longer_than_its_deadline() {
     let stuck = Upstream::answering(|_| Answer::Stall(Vec::new()));
     let mut bench = Bench::with(stuck, |settings| settings.with("GATEWARD__TIMEOUTS__DRAIN", "300ms"));
     let mut waiting = Connection::open(bench.at()).await;
-    waiting.write(&Request::get(MESSAGES).bearer(&token(&["messages:list"])).bytes(bench.at())).await;
+    waiting
+        .write(
+            &Request::get(MESSAGES)
+                .bearer(&token(&["messages:list"]))
+                .bytes(bench.at()),
+        )
+        .await;
     while bench.upstream.count() == 0 {
         pause();
     }
@@ -210,12 +260,16 @@ async fn a_stop_waits_no_longer_than_its_deadline() {
 #[tokio::test]
 async fn a_phone_that_listens_holds_up_no_stop() {
     let events = Upstream::answering(|received| match received.line.contains("/events") {
-        true => Answer::Stall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
+        true => Answer::Stall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+        ),
         false => gateway(received),
     });
     let mut bench = Bench::with(events, |settings| settings.with("GATEWARD__TIMEOUTS__DRAIN", "1h"));
     let mut stream = Connection::open(bench.at()).await;
-    stream.write(&Request::get("/api/mobile/v1/events").bearer("x").bytes(bench.at())).await;
+    stream
+        .write(&Request::get("/api/mobile/v1/events").bearer("x").bytes(bench.at()))
+        .await;
     assert_eq!(stream.read_head().await.expect("head").0, 200);
     bench.gateward.process.signal("TERM");
     assert_eq!(bench.gateward.process.wait().code(), Some(0));
@@ -232,12 +286,22 @@ async fn only_one_process_uses_a_data_folder() {
         ("GATEWARD__LISTEN", "127.0.0.1:0"),
         ("GATEWARD__ADMIN", "127.0.0.1:0"),
     ];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let mut second = Process::start(env!("CARGO_BIN_EXE_gateward"), &["run", "--config", "gateward.yaml"], &environment, path);
+    let environment = environment
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let mut second = Process::start(
+        env!("CARGO_BIN_EXE_gateward"),
+        &["run", "--config", "gateward.yaml"],
+        &environment,
+        path,
+    );
     let code = second.wait().code();
     assert!(code.is_some_and(|code| code != 0), "{:?}", second.lines());
     // The first goes on, and `explain` does not need the store.
-    assert_eq!(bench.send(&Request::get(MESSAGES).basic(USER, PASSWORD)).await.status, 200);
+    assert_eq!(
+        bench.send(&Request::get(MESSAGES).basic(USER, PASSWORD)).await.status,
+        200
+    );
     let explained = std::process::Command::new(env!("CARGO_BIN_EXE_gateward"))
         .args(["explain", "GET", MESSAGES, "--basic"])
         .current_dir(path)

@@ -11,7 +11,10 @@ fn run(arguments: &[&str], files: &[(&str, &str)], environment: &[(&str, &str)])
     for (name, text) in files {
         write_private(&folder.path().join(name), text);
     }
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), arguments, &environment, folder.path());
     let code = process.wait().code().expect("code");
     // The last lines may still be in the pipe when the process has ended.
@@ -33,7 +36,16 @@ fn every_problem_of_a_configuration_is_told_at_once() {
     for command in ["check", "run"] {
         let (code, said) = run(&[command, "--config", "gateward.yaml"], &[("gateward.yaml", yaml)], &[]);
         assert_eq!(code, 78, "{said}");
-        for part in ["gateward.yaml:1:", "listen", "gateward.yaml:2:", "credentail", "gateward.yaml:3:", "access_ttl", "15m", "tokens.secret"] {
+        for part in [
+            "gateward.yaml:1:",
+            "listen",
+            "gateward.yaml:2:",
+            "credentail",
+            "gateward.yaml:3:",
+            "access_ttl",
+            "15m",
+            "tokens.secret",
+        ] {
             assert!(said.contains(part), "{part} in {said}");
         }
         assert!(!said.contains("inline\""), "a secret is shown");
@@ -43,7 +55,13 @@ fn every_problem_of_a_configuration_is_told_at_once() {
 #[test]
 fn a_bad_policy_is_told_with_its_line() {
     let policy = "policy: bad\nrouter: fiber\nscopes: { a: A }\nroutes:\n  - { id: x, match: [ GET /x ], with: [ jwt ], scope: b, action: forward }\n";
-    let files = [("gateward.yaml", "upstream: { url: 'http://127.0.0.1:1' }\npolicy: policy.yaml\n"), ("policy.yaml", policy)];
+    let files = [
+        (
+            "gateward.yaml",
+            "upstream: { url: 'http://127.0.0.1:1' }\npolicy: policy.yaml\n",
+        ),
+        ("policy.yaml", policy),
+    ];
     for command in ["check", "run"] {
         let (code, said) = run(&[command, "--config", "gateward.yaml"], &files, GOOD);
         assert_eq!(code, 65, "{said}");
@@ -60,7 +78,11 @@ fn good_configuration_and_policy_are_said_to_be_good() {
         let mut environment = GOOD.to_vec();
         environment.push(("GATEWARD__UPSTREAM__BASIC__USER", "sms"));
         environment.push(("GATEWARD__UPSTREAM__BASIC__PASSWORD", "password"));
-        let (code, said) = run(&["check", "--config", "gateward.yaml"], &[("gateward.yaml", &yaml)], &environment);
+        let (code, said) = run(
+            &["check", "--config", "gateward.yaml"],
+            &[("gateward.yaml", &yaml)],
+            &environment,
+        );
         assert_eq!(code, 0, "{said}");
     }
 }
@@ -74,27 +96,54 @@ fn weak_or_readable_secrets_stop_the_start() {
     let folder = folder();
     write_private(&folder.path().join("gateward.yaml"), yaml);
     std::fs::write(folder.path().join("token"), TOKEN_SECRET).expect("write");
-    std::process::Command::new("chmod").args(["644"]).arg(folder.path().join("token")).status().expect("chmod");
-    let environment = GOOD[..1].iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), &["run", "--config", "gateward.yaml"], &environment, folder.path());
+    std::process::Command::new("chmod")
+        .args(["644"])
+        .arg(folder.path().join("token"))
+        .status()
+        .expect("chmod");
+    let environment = GOOD[..1]
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let mut process = Process::start(
+        env!("CARGO_BIN_EXE_gateward"),
+        &["run", "--config", "gateward.yaml"],
+        &environment,
+        folder.path(),
+    );
     assert_eq!(process.wait().code(), Some(78));
 }
 
 #[tokio::test]
 async fn secrets_are_nowhere_to_be_seen() {
-    let bench = Bench::with(Upstream::answering(gateway), |settings| settings.with("GATEWARD__LOG__LEVEL", "trace"));
+    let bench = Bench::with(Upstream::answering(gateway), |settings| {
+        settings.with("GATEWARD__LOG__LEVEL", "trace")
+    });
     let issued = bench.issue(&["messages:list", "tokens:manage"]).await;
-    let tokens: Vec<String> = ["access_token", "refresh_token"].map(|name| issued[name].as_str().expect("token").to_owned()).into();
+    let tokens: Vec<String> = ["access_token", "refresh_token"]
+        .map(|name| issued[name].as_str().expect("token").to_owned())
+        .into();
     bench.list_with(&tokens[0]).await;
     bench.list_with("x.y.z").await;
-    bench.send(&Request::get("/api/3rdparty/v1/messages?access_token=visible-in-query").bearer(&tokens[0])).await;
-    bench.send(&Request::post(&format!("{TOKEN}/refresh")).bearer(&tokens[1])).await;
-    bench.send(&Request::get("/api/3rdparty/v1/messages").basic(USER, "a-wrong-password")).await;
+    bench
+        .send(&Request::get("/api/3rdparty/v1/messages?access_token=visible-in-query").bearer(&tokens[0]))
+        .await;
+    bench
+        .send(&Request::post(&format!("{TOKEN}/refresh")).bearer(&tokens[1]))
+        .await;
+    bench
+        .send(&Request::get("/api/3rdparty/v1/messages").basic(USER, "a-wrong-password"))
+        .await;
     let mut said = bench.gateward.process.lines().join("\n");
     for path in ["/status", "/metrics", "/health/ready"] {
         said.push_str(&Request::get(path).send(bench.gateward.admin).await.text());
     }
-    let sent = bench.upstream.last().header("authorization").unwrap_or_default().to_owned();
+    let sent = bench
+        .upstream
+        .last()
+        .header("authorization")
+        .unwrap_or_default()
+        .to_owned();
     let mut secrets = vec![TOKEN_SECRET.to_owned(), MINT_SECRET.to_owned(), PASSWORD.to_owned()];
     secrets.extend(["a-wrong-password".to_owned(), "visible-in-query".to_owned(), sent]);
     secrets.extend(tokens);
@@ -113,9 +162,15 @@ async fn a_bearer_of_junk_leaves_nothing_behind() {
         text.lines().filter(|line| !line.starts_with('#')).count()
     };
     let junk = async |number: usize| {
-        bench.send(&Request::get(&format!("/junk/{number}")).bearer(&format!("a.b.{number}"))).await;
-        bench.send(&Request::get(&format!("/api/3rdparty/v1/messages/{number}")).bearer(&token(&["messages:read"]))).await;
-        bench.send(&Request::get("/api/3rdparty/v1/messages").basic(&format!("user{number}"), "wrong-password")).await;
+        bench
+            .send(&Request::get(&format!("/junk/{number}")).bearer(&format!("a.b.{number}")))
+            .await;
+        bench
+            .send(&Request::get(&format!("/api/3rdparty/v1/messages/{number}")).bearer(&token(&["messages:read"])))
+            .await;
+        bench
+            .send(&Request::get("/api/3rdparty/v1/messages").basic(&format!("user{number}"), "wrong-password"))
+            .await;
     };
     junk(0).await;
     let before = series().await;

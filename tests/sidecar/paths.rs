@@ -55,15 +55,24 @@ async fn spellings_that_the_gateway_takes_need_the_same_scope() {
         "/3rdparty/v1/messages",
         "/api/3rdparty/v1/m%65ssages",
     ] {
-        assert_eq!(bench.send(&Request::get(path).bearer(&list)).await.status, 200, "{path}");
+        assert_eq!(
+            bench.send(&Request::get(path).bearer(&list)).await.status,
+            200,
+            "{path}"
+        );
         let line = bench.upstream.last().line;
-        assert!(line == "GET /api/3rdparty/v1/messages HTTP/1.1" || line == "GET /api/3rdparty/v1/message HTTP/1.1", "{line}");
+        assert!(
+            line == "GET /api/3rdparty/v1/messages HTTP/1.1" || line == "GET /api/3rdparty/v1/message HTTP/1.1",
+            "{line}"
+        );
         bench.refused(&Request::get(path).bearer(&nothing), 403).await;
     }
     // 54: HEAD is GET
     let head = bench.send(&Request::new("HEAD", MESSAGES).bearer(&list)).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
-    bench.refused(&Request::new("HEAD", MESSAGES).bearer(&nothing), 403).await;
+    bench
+        .refused(&Request::new("HEAD", MESSAGES).bearer(&nothing), 403)
+        .await;
 }
 
 #[tokio::test]
@@ -72,10 +81,16 @@ async fn the_query_never_takes_part_in_the_decision() {
     let list = token(&["messages:list"]);
     let path = format!("{MESSAGES}?x=/../health&y=%2e%2e");
     assert_eq!(bench.send(&Request::get(&path).bearer(&list)).await.status, 200);
-    assert_eq!(bench.upstream.last().line, format!("GET {path} HTTP/1.1"), "and is forwarded as it came");
+    assert_eq!(
+        bench.upstream.last().line,
+        format!("GET {path} HTTP/1.1"),
+        "and is forwarded as it came"
+    );
     // 51: encoded, it is data of a name, and stays encoded
     let read = token(&["messages:read"]);
-    bench.refused(&Request::get(&format!("{MESSAGES}%3Fx")).bearer(&list), 404).await;
+    bench
+        .refused(&Request::get(&format!("{MESSAGES}%3Fx")).bearer(&list), 404)
+        .await;
     let path = format!("{MESSAGES}/a%3Fb%23c%20%C3%A9");
     assert_eq!(bench.send(&Request::get(&path).bearer(&read)).await.status, 200);
     assert_eq!(bench.upstream.last().line, format!("GET {path} HTTP/1.1"));
@@ -86,14 +101,33 @@ async fn what_no_route_names_never_reaches_the_gateway() {
     let bench = Bench::start();
     let everything = token(&["all:any"]);
     // 52, 87: near misses of public paths, and what belongs to the admin port
-    for path in ["/healthz", "/health.json", "/healthM", "/metrics", "/status", "/", "/api", "/api/metrics", "/mobile/v1/nope", "/api/mobile/v1/nope"] {
+    for path in [
+        "/healthz",
+        "/health.json",
+        "/healthM",
+        "/metrics",
+        "/status",
+        "/",
+        "/api",
+        "/api/metrics",
+        "/mobile/v1/nope",
+        "/api/mobile/v1/nope",
+    ] {
         let answer = bench.refused(&Request::get(path).bearer(&everything), 404).await;
         assert_eq!(answer.text(), "Not Found", "{path}");
     }
     let answer = bench.refused(&Request::get("/api/3rdparty/v1/nope"), 401).await;
-    assert_eq!(answer.header("link"), Some(r#"</.well-known/api-catalog>; rel="api-catalog""#));
-    let answer = bench.refused(&Request::get("/api/3rdparty/v1/nope").bearer(&everything), 404).await;
-    assert_eq!((answer.text().as_str(), answer.header("content-type")), ("Not Found", Some("text/plain; charset=utf-8")));
+    assert_eq!(
+        answer.header("link"),
+        Some(r#"</.well-known/api-catalog>; rel="api-catalog""#)
+    );
+    let answer = bench
+        .refused(&Request::get("/api/3rdparty/v1/nope").bearer(&everything), 404)
+        .await;
+    assert_eq!(
+        (answer.text().as_str(), answer.header("content-type")),
+        ("Not Found", Some("text/plain; charset=utf-8"))
+    );
 }
 
 #[tokio::test]
@@ -112,7 +146,9 @@ async fn other_methods_are_other_routes() {
     assert!([400, 404, 405].contains(&connect.status), "{}", connect.status);
     assert_eq!(bench.upstream.count(), 0);
     // 56
-    let override_header = Request::get(MESSAGES).bearer(&token(&["messages:list"])).header("X-HTTP-Method-Override", "DELETE");
+    let override_header = Request::get(MESSAGES)
+        .bearer(&token(&["messages:list"]))
+        .header("X-HTTP-Method-Override", "DELETE");
     assert_eq!(bench.send(&override_header).await.status, 200);
     assert_eq!(bench.upstream.last().header("x-http-method-override"), None);
 }
@@ -126,7 +162,10 @@ async fn endless_paths_are_refused_fast() {
     let id = format!("{MESSAGES}/{}", "a".repeat(5_000));
     let answer = bench.send(&Request::get(&id).bearer(&everything)).await;
     assert!([200, 414].contains(&answer.status), "{}", answer.status);
-    for target in [format!("/{}", "a".repeat(9_000)), format!("/?{}", "a".repeat(64 * 1024))] {
+    for target in [
+        format!("/{}", "a".repeat(9_000)),
+        format!("/?{}", "a".repeat(64 * 1024)),
+    ] {
         let answer = bench.send(&Request::get(&target).bearer(&everything)).await;
         assert!([414, 431].contains(&answer.status), "{}", answer.status);
     }

@@ -28,7 +28,10 @@ async fn a_token_of_a_gateway_with_the_same_secret_works() {
     assert_eq!(bench.list_with(&token(&["messages:list"])).await.status, 200);
     assert_eq!(bench.list_with(&token(&["all:any"])).await.status, 200);
     let forwarded = bench.upstream.last();
-    let minted = forwarded.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).expect("token");
+    let minted = forwarded
+        .header("authorization")
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .expect("token");
     let minted = jwt::read(minted);
     assert_eq!((&minted["user_id"], &minted["sub"]), (&json!(USER), &json!(USER)));
     assert_eq!(minted["scopes"], json!(["messages:list"]), "only what the route needs");
@@ -41,10 +44,25 @@ async fn forged_tokens_are_refused() {
     let good = token(&["messages:list"]);
     let (message, signature) = good.rsplit_once('.').expect("three parts");
     let (header, payload) = message.split_once('.').expect("two parts");
-    let unsigned = |alg: &str| format!("{}.{payload}.", jwt::encode(&format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#)));
-    let flipped = format!("{message}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+    let unsigned = |alg: &str| {
+        format!(
+            "{}.{payload}.",
+            jwt::encode(&format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#))
+        )
+    };
+    let flipped = format!(
+        "{message}.{}{}",
+        if signature.starts_with('A') { 'B' } else { 'A' },
+        &signature[1..]
+    );
     let other = jwt::token("another-secret-0123456789abcdef0123", &claims());
-    let kid = |kid: Value| jwt::with_header("x".repeat(32).as_str(), &json!({ "alg": "HS256", "kid": kid }), &claims());
+    let kid = |kid: Value| {
+        jwt::with_header(
+            "x".repeat(32).as_str(),
+            &json!({ "alg": "HS256", "kid": kid }),
+            &claims(),
+        )
+    };
     let cases = [
         // 1: no algorithm
         unsigned("none"),
@@ -72,7 +90,11 @@ async fn forged_tokens_are_refused() {
         kid(json!(1)),
         kid(json!("\u{0}")),
         // 2 and 6 have no key of ours to abuse: HS256 is the only algorithm, and headers name no keys
-        jwt::with_header("attacker-0123456789abcdef0123456789", &json!({ "alg": "HS256", "jku": "http://127.0.0.1:9/" }), &claims()),
+        jwt::with_header(
+            "attacker-0123456789abcdef0123456789",
+            &json!({ "alg": "HS256", "jku": "http://127.0.0.1:9/" }),
+            &claims(),
+        ),
         // a token minted for the gateway, even when both sides share a secret
         with("gw_mint", json!(true)),
         jwt::token(MINT_SECRET, &claims()),
@@ -81,7 +103,10 @@ async fn forged_tokens_are_refused() {
         let answer = bench.refused(&Request::get(MESSAGES).bearer(&case), 401).await;
         assert_eq!(answer.message(), "Unauthorized", "{case}");
         let challenge = answer.all("www-authenticate").join(", ");
-        assert!(challenge.contains("Bearer") && challenge.contains("invalid_token"), "{challenge}");
+        assert!(
+            challenge.contains("Bearer") && challenge.contains("invalid_token"),
+            "{challenge}"
+        );
     }
 }
 
@@ -91,22 +116,53 @@ async fn claims_of_the_wrong_kind_are_refused() {
     let now = jwt::now();
     let mut cases = Vec::new();
     // 10 and 11: numbers that are none, and times that cannot be
-    for value in [json!("9999999999"), json!(now as f64 + 600.5), json!(-1), json!(1e308), Value::Null, json!([now])] {
+    for value in [
+        json!("9999999999"),
+        json!(now as f64 + 600.5),
+        json!(-1),
+        json!(1e308),
+        Value::Null,
+        json!([now]),
+    ] {
         cases.push(with("exp", value.clone()));
         cases.push(with("iat", value));
     }
-    cases.extend([without("exp"), without("iat"), without("iss"), without("jti"), without("user_id")]);
-    cases.extend([with("exp", json!(now)), with("exp", json!(now - 1)), with("iat", json!(now + 60))]);
+    cases.extend([
+        without("exp"),
+        without("iat"),
+        without("iss"),
+        without("jti"),
+        without("user_id"),
+    ]);
+    cases.extend([
+        with("exp", json!(now)),
+        with("exp", json!(now - 1)),
+        with("iat", json!(now + 60)),
+    ]);
     cases.extend([with("nbf", json!(now + 60)), with("nbf", json!("soon"))]);
     // 12: far too long a life
     cases.push(with("exp", json!(now + 10 * 365 * 86_400)));
     // 13: not our issuer
-    for issuer in [json!("sms-gate.app/"), json!("SMS-GATE.APP"), json!(["sms-gate.app"]), json!("evil")] {
+    for issuer in [
+        json!("sms-gate.app/"),
+        json!("SMS-GATE.APP"),
+        json!(["sms-gate.app"]),
+        json!("evil"),
+    ] {
         cases.push(with("iss", issuer));
     }
     // 15 and 16: who, and which
-    cases.extend([with("sub", json!("OTHER1")), with("user_id", json!("")), with("user_id", json!(" "))]);
-    cases.extend([with("user_id", json!(7)), with("jti", json!("")), with("jti", json!(1)), with("jti", json!("x".repeat(129)))]);
+    cases.extend([
+        with("sub", json!("OTHER1")),
+        with("user_id", json!("")),
+        with("user_id", json!(" ")),
+    ]);
+    cases.extend([
+        with("user_id", json!(7)),
+        with("jti", json!("")),
+        with("jti", json!(1)),
+        with("jti", json!("x".repeat(129))),
+    ]);
     cases.push(with("user_id", json!("USER01\n")));
     // RFC 7519: a claim that comes twice
     let twice = claims().to_string().replace("\"exp\":", "\"exp\":1,\"exp\":");
@@ -119,11 +175,23 @@ async fn claims_of_the_wrong_kind_are_refused() {
 #[tokio::test]
 async fn names_that_only_look_like_a_scope_are_none() {
     let bench = Bench::start();
-    let scopes = ["ALL:ANY", " all:any", "messages:*", "messages:send messages:list", "messages:li\u{0455}t", "messages"];
-    let answer = bench.refused(&Request::get(MESSAGES).bearer(&token(&scopes)), 403).await;
+    let scopes = [
+        "ALL:ANY",
+        " all:any",
+        "messages:*",
+        "messages:send messages:list",
+        "messages:li\u{0455}t",
+        "messages",
+    ];
+    let answer = bench
+        .refused(&Request::get(MESSAGES).bearer(&token(&scopes)), 403)
+        .await;
     assert_eq!(answer.message(), "scope required: messages:list");
     let challenge = answer.header("www-authenticate").unwrap_or_default();
-    assert!(challenge.is_empty() || challenge.contains("insufficient_scope"), "{challenge}");
+    assert!(
+        challenge.is_empty() || challenge.contains("insufficient_scope"),
+        "{challenge}"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +209,12 @@ async fn a_token_anywhere_but_in_the_header_is_ignored() {
     let good = token(&["messages:list"]);
     let in_query = Request::get(&format!("{MESSAGES}?access_token={good}"));
     bench.refused(&in_query, 401).await;
-    bench.refused(&Request::get(MESSAGES).header("Cookie", &format!("access_token={good}")), 401).await;
+    bench
+        .refused(
+            &Request::get(MESSAGES).header("Cookie", &format!("access_token={good}")),
+            401,
+        )
+        .await;
     let form = Request::post(MESSAGES).header("Content-Type", "application/x-www-form-urlencoded");
     bench.refused(&form.body(format!("access_token={good}")), 401).await;
     let said = bench.gateward.process.lines().join("\n");
@@ -153,7 +226,9 @@ async fn oversized_tokens_are_refused_before_any_work() {
     let bench = Bench::start();
     let long = "a".repeat(15 * 1024);
     bench.refused(&Request::get(MESSAGES).bearer(&long), 401).await;
-    let answer = bench.refused(&Request::get(MESSAGES).bearer(&"a".repeat(1024 * 1024)), 431).await;
+    let answer = bench
+        .refused(&Request::get(MESSAGES).bearer(&"a".repeat(1024 * 1024)), 431)
+        .await;
     assert_eq!(answer.message(), "Request Header Fields Too Large");
 }
 

@@ -111,7 +111,10 @@ impl Request {
         }
         let needs_length = self.body.is_some() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         if needs_length && !self.has_header("content-length") && !self.has_header("transfer-encoding") {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.as_ref().map_or(0, Vec::len)));
+            head.push_str(&format!(
+                "Content-Length: {}\r\n",
+                self.body.as_ref().map_or(0, Vec::len)
+            ));
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();
@@ -267,7 +270,10 @@ impl Connection {
             Ok(Ok(count)) => count,
             // A reset is a close too.
             Ok(Err(_)) => 0,
-            Err(_) => panic!("the server is silent; so far: {:?}", String::from_utf8_lossy(&self.buffer)),
+            Err(_) => panic!(
+                "the server is silent; so far: {:?}",
+                String::from_utf8_lossy(&self.buffer)
+            ),
         }
     }
 
@@ -287,7 +293,8 @@ impl Connection {
         let mut body = Vec::new();
         loop {
             let line = self.read_line().await;
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("chunk size");
+            let size =
+                usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("chunk size");
             if size == 0 {
                 while !self.read_line().await.is_empty() {}
                 return body;
@@ -311,7 +318,10 @@ impl Connection {
 impl Response {
     /// The first header field of that name (lower case).
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All header fields of that name (lower case).

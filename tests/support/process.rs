@@ -23,7 +23,12 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program` with nothing but `environment`, in `folder`.
-    pub(crate) fn start(program: &str, arguments: &[&str], environment: &BTreeMap<String, String>, folder: &Path) -> Self {
+    pub(crate) fn start(
+        program: &str,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+        folder: &Path,
+    ) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .current_dir(folder)
@@ -53,7 +58,10 @@ impl Process {
     /// The JSON lines printed so far.
     pub(crate) fn records(&self) -> Vec<Value> {
         let lines = self.lines();
-        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        lines
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Waits until some printed line gives an answer.
@@ -71,14 +79,21 @@ impl Process {
                 }
                 panic!("ended with {status} before {what}:\n{}", last.join("\n"));
             }
-            assert!(Instant::now() < deadline, "no {what} in time:\n{}", self.lines().join("\n"));
+            assert!(
+                Instant::now() < deadline,
+                "no {what} in time:\n{}",
+                self.lines().join("\n")
+            );
             pause();
         }
     }
 
     /// Sends a signal by name, such as `TERM` or `KILL`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status();
         assert!(status.expect("kill").success(), "kill -{name}");
     }
 
@@ -187,10 +202,17 @@ impl Settings {
     /// Starts `gateward` and waits only until it listens: it may not be ready.
     pub(crate) fn spawn(mut self, arguments: &[&str]) -> Gateward {
         for (name, address) in [("GATEWARD__LISTEN", "127.0.0.1:0"), ("GATEWARD__ADMIN", "127.0.0.1:0")] {
-            self.environment.entry(name.to_owned()).or_insert_with(|| address.to_owned());
+            self.environment
+                .entry(name.to_owned())
+                .or_insert_with(|| address.to_owned());
         }
         let folder = self.folder.unwrap_or_else(|| Arc::new(folder()));
-        let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), arguments, &self.environment, folder.path());
+        let mut process = Process::start(
+            env!("CARGO_BIN_EXE_gateward"),
+            arguments,
+            &self.environment,
+            folder.path(),
+        );
         let (public, admin) = process.wait_for("the line that says where it listens", listening);
         Gateward {
             process,
@@ -208,7 +230,11 @@ impl Gateward {
     pub(crate) fn await_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while status_of(self.admin, "/health/ready") != Some(200) {
-            assert!(Instant::now() < deadline, "not ready:\n{}", self.process.lines().join("\n"));
+            assert!(
+                Instant::now() < deadline,
+                "not ready:\n{}",
+                self.process.lines().join("\n")
+            );
             pause();
         }
     }
@@ -246,7 +272,11 @@ pub(crate) fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
     use std::io::Write as _;
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.split(' ').nth(1)?.parse().ok()
@@ -284,7 +314,9 @@ impl Core {
             ("GATEWAY__PRIVATE_TOKEN", private_token),
             ("JWT__SECRET", Self::SECRET),
         ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let environment = environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         let program = env!("CARGO_BIN_EXE_gateward-core");
         let mut process = Process::start(program, &["run"], &environment, folder.path());
         let address = process.wait_for("the line that says where it listens", |line| {

@@ -61,7 +61,9 @@ impl Redis {
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);
         }
-        let child = command.spawn().expect("redis-server is missing: run tests/run, which installs it");
+        let child = command
+            .spawn()
+            .expect("redis-server is missing: run tests/run, which installs it");
         self.child = Some(child);
         let deadline = Instant::now() + PATIENCE;
         while self.command(&["PING"]).trim() != "PONG" {
@@ -129,6 +131,10 @@ impl Drop for Redis {
 }
 
 fn remove(path: &Path) {
-    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
     removed.expect("remove");
 }

@@ -60,7 +60,11 @@ impl Answer {
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        if status != 204 && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("transfer-encoding")) {
+        if status != 204
+            && !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("transfer-encoding"))
+        {
             text.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         Self::Bytes(format!("{text}\r\n{body}").into_bytes())
@@ -101,11 +105,16 @@ impl Upstream {
         let log = Arc::clone(&received);
         let decide: Arc<Decide> = Arc::new(decide);
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("runtime");
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener).expect("listener");
                 for connection in 0.. {
-                    let Ok((stream, _)) = listener.accept().await else { return };
+                    let Ok((stream, _)) = listener.accept().await else {
+                        return;
+                    };
                     tokio::spawn(serve(stream, connection, Arc::clone(&log), Arc::clone(&decide)));
                 }
             });
@@ -175,7 +184,12 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: 
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    let find_header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
+    let find_header = |name: &str| {
+        headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.clone())
+    };
     if find_header("expect").is_some() {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
     }
@@ -204,7 +218,12 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: 
         }
         body = buffer.drain(..length).collect();
     }
-    Some(Received { line, headers, body, connection })
+    Some(Received {
+        line,
+        headers,
+        body,
+        connection,
+    })
 }
 
 async fn fill_until(stream: &mut TcpStream, buffer: &mut Vec<u8>, what: &[u8]) -> Option<usize> {

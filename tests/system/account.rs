@@ -33,7 +33,9 @@ impl Tokens {
 
 /// Registers a device for a new user: login, password and the device's token.
 pub(crate) async fn register(gateway: SocketAddr, private_token: &str) -> (String, String, String) {
-    let request = Request::post("/api/mobile/v1/device").bearer(private_token).json(&json!({ "name": "Maker/Model" }));
+    let request = Request::post("/api/mobile/v1/device")
+        .bearer(private_token)
+        .json(&json!({ "name": "Maker/Model" }));
     let answer = request.send(gateway).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     let body = answer.json();
@@ -43,13 +45,18 @@ pub(crate) async fn register(gateway: SocketAddr, private_token: &str) -> (Strin
 
 /// Issues a token with a password.
 pub(crate) async fn issue(gateway: SocketAddr, login: &str, password: &str, scopes: &[&str]) -> Tokens {
-    let request = Request::post(&format!("{API}/auth/token")).basic(login, password).json(&json!({ "scopes": scopes }));
+    let request = Request::post(&format!("{API}/auth/token"))
+        .basic(login, password)
+        .json(&json!({ "scopes": scopes }));
     Tokens::from(&request.send(gateway).await)
 }
 
 /// Exchanges a refresh token.
 pub(crate) async fn refresh(gateway: SocketAddr, refresh_token: &str) -> Response {
-    Request::post(&format!("{API}/auth/token/refresh")).bearer(refresh_token).send(gateway).await
+    Request::post(&format!("{API}/auth/token/refresh"))
+        .bearer(refresh_token)
+        .send(gateway)
+        .await
 }
 
 /// Exchanges a refresh token that must be good.
@@ -59,23 +66,38 @@ pub(crate) async fn refreshed(gateway: SocketAddr, refresh_token: &str) -> Token
 
 /// Revokes an id with a password.
 pub(crate) async fn revoke(gateway: SocketAddr, login: &str, password: &str, id: &str) -> u16 {
-    Request::new("DELETE", &format!("{API}/auth/token/{id}")).basic(login, password).send(gateway).await.status
+    Request::new("DELETE", &format!("{API}/auth/token/{id}"))
+        .basic(login, password)
+        .send(gateway)
+        .await
+        .status
 }
 
 /// The status that a token gets at `GET /devices`.
 pub(crate) async fn devices(gateway: SocketAddr, token: &str) -> u16 {
-    Request::get(&format!("{API}/devices")).bearer(token).send(gateway).await.status
+    Request::get(&format!("{API}/devices"))
+        .bearer(token)
+        .send(gateway)
+        .await
+        .status
 }
 
 /// Sends a text message with a token.
 pub(crate) async fn send(gateway: SocketAddr, token: &str, id: &str, number: &str) -> Response {
     let body = json!({ "id": id, "textMessage": { "text": "hello" }, "phoneNumbers": [number] });
-    Request::post(&format!("{API}/messages")).bearer(token).json(&body).send(gateway).await
+    Request::post(&format!("{API}/messages"))
+        .bearer(token)
+        .json(&body)
+        .send(gateway)
+        .await
 }
 
 /// The state of a message.
 pub(crate) async fn message(gateway: SocketAddr, token: &str, id: &str) -> Value {
-    let answer = Request::get(&format!("{API}/messages/{id}")).bearer(token).send(gateway).await;
+    let answer = Request::get(&format!("{API}/messages/{id}"))
+        .bearer(token)
+        .send(gateway)
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }

@@ -11,7 +11,11 @@ const KEY: &str = "clients-private-token";
 /// Where `tests/run` has installed the clients.
 fn installed(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(path);
-    assert!(path.exists(), "{} is missing: run tests/run, which installs it", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run tests/run, which installs it",
+        path.display()
+    );
     path
 }
 
@@ -25,7 +29,11 @@ fn go(program: impl AsRef<std::ffi::OsStr>, script: &Path) -> String {
         .output()
         .expect("start");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 
@@ -39,5 +47,8 @@ fn the_python_client_goes_through_a_whole_journey() {
 #[test]
 fn the_npm_client_goes_through_a_whole_journey() {
     let said = go("node", &installed("node/journey.mjs"));
-    assert_eq!(said, "npm with Basic: ok\nnpm with Bearer: ok\nnpm after revocation: refused\n");
+    assert_eq!(
+        said,
+        "npm with Basic: ok\nnpm with Bearer: ok\nnpm after revocation: refused\n"
+    );
 }

@@ -17,7 +17,10 @@ where
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&acknowledged);
     let worker = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("runtime");
         // The server vanishes in the middle of a call: that call ends in a panic of the client, and the work is done.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             runtime.block_on(async {
@@ -81,7 +84,11 @@ async fn every_acknowledged_revocation_holds_after_a_crash() {
         .await;
         let gateward = gateward.crash_and_restart();
         for number in revoked {
-            assert_eq!(devices(gateward.public, &tokens[number].access).await, 401, "token {number}");
+            assert_eq!(
+                devices(gateward.public, &tokens[number].access).await,
+                401,
+                "token {number}"
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ async fn a_message_goes_from_a_token_to_a_phone_and_back() {
     let tokens = issue(at, &phone.login, &phone.password, &scopes).await;
 
     let sent = send(at, &tokens.access, "first", "+79990001234").await;
-    assert_eq!((sent.status, sent.header("location")), (202, Some("/api/3rdparty/v1/message/first")));
+    assert_eq!(
+        (sent.status, sent.header("location")),
+        (202, Some("/api/3rdparty/v1/message/first"))
+    );
     let delivered = await_state(at, &tokens.access, "first", "Delivered").await;
     assert_eq!(delivered["recipients"][0]["state"], "Delivered");
     let history: Vec<&String> = delivered["states"].as_object().expect("states").keys().collect();
@@ -36,7 +39,11 @@ async fn a_failing_number_is_reported_as_failed() {
     let tokens = issue(at, &phone.login, &phone.password, &["messages:send", "messages:read"]).await;
     assert_eq!(send(at, &tokens.access, "bad", "+79990009999").await.status, 202);
     let failed = await_state(at, &tokens.access, "bad", "Failed").await;
-    assert!(failed["recipients"][0]["error"].as_str().is_some_and(|error| error.contains("RESULT_ERROR")));
+    assert!(
+        failed["recipients"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("RESULT_ERROR"))
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 //! Does the whole work for its users? Journeys through everything at once: sidecar, core, phone, Redis, and the
 //! published client libraries.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
 
 mod account;
 mod clients;

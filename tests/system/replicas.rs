@@ -26,7 +26,10 @@ impl Fleet {
 
 fn replica(core: &Core, redis: &Redis) -> Settings {
     Settings::new()
-        .file("gateward.yaml", &format!("upstream: {{ url: 'http://{}' }}\n", core.address))
+        .file(
+            "gateward.yaml",
+            &format!("upstream: {{ url: 'http://{}' }}\n", core.address),
+        )
         .with("GATEWARD__STORE", &redis.url())
         .with("GATEWARD__UPSTREAM__MINT__SECRET", Core::SECRET)
         .with("GATEWARD__TOKENS__SECRET", "replicas-token-secret-0123456789abcdef")
@@ -36,7 +39,9 @@ fn replica(core: &Core, redis: &Redis) -> Settings {
 async fn a_revocation_is_refused_everywhere_within_a_second() {
     let redis = Redis::start();
     let fleet = Fleet::start(&redis, 3);
-    let [first, second, third] = &fleet.replicas[..] else { panic!("three replicas") };
+    let [first, second, third] = &fleet.replicas[..] else {
+        panic!("three replicas")
+    };
     let (login, password, _) = register(first.public, KEY).await;
     for _ in 0..10 {
         let tokens = issue(first.public, &login, &password, &SCOPES).await;
@@ -44,7 +49,11 @@ async fn a_revocation_is_refused_everywhere_within_a_second() {
             assert_eq!(devices(replica.public, &tokens.access).await, 200);
         }
         assert_eq!(revoke(second.public, &login, &password, &tokens.id).await, 204);
-        assert_eq!(devices(second.public, &tokens.access).await, 401, "at once where it was said");
+        assert_eq!(
+            devices(second.public, &tokens.access).await,
+            401,
+            "at once where it was said"
+        );
         for replica in [first, third] {
             let took = await_status(401, async || devices(replica.public, &tokens.access).await).await;
             assert!(took < Duration::from_secs(1), "{took:?}");
@@ -92,9 +101,15 @@ async fn without_redis_a_replica_is_not_ready_until_it_comes() {
     let mut redis = Redis::reserve(None);
     let core = Core::start(KEY);
     let mut replica = replica(&core, &redis).spawn(&["run", "--config", "gateward.yaml"]);
-    let ready = crate::support::http::Request::get("/health/ready").send(replica.admin).await;
+    let ready = crate::support::http::Request::get("/health/ready")
+        .send(replica.admin)
+        .await;
     assert_eq!(ready.status, 503);
-    assert!(ready.text().contains("redis") || ready.text().contains("store"), "says why: {}", ready.text());
+    assert!(
+        ready.text().contains("redis") || ready.text().contains("store"),
+        "says why: {}",
+        ready.text()
+    );
     redis.launch();
     replica.await_ready();
 }
@@ -109,13 +124,26 @@ async fn when_redis_goes_writes_are_refused_and_reads_go_on() {
     let revoked = issue(at, &login, &password, &SCOPES).await;
     assert_eq!(revoke(at, &login, &password, &revoked.id).await, 204);
     redis.kill();
-    let write = async || crate::account::send(at, &tokens.access, "x", "+79990001234").await.status;
+    let write = async || {
+        crate::account::send(at, &tokens.access, "x", "+79990001234")
+            .await
+            .status
+    };
     await_status(503, write).await;
     assert_eq!(devices(at, &tokens.access).await, 200, "reads may be a minute behind");
-    assert_eq!(devices(at, &revoked.access).await, 401, "what is known to be revoked stays so");
+    assert_eq!(
+        devices(at, &revoked.access).await,
+        401,
+        "what is known to be revoked stays so"
+    );
     assert_eq!(refresh(at, &tokens.refresh).await.status, 503);
     redis.launch();
-    let took = await_status(202, async || crate::account::send(at, &tokens.access, "y", "+79990001234").await.status).await;
+    let took = await_status(202, async || {
+        crate::account::send(at, &tokens.access, "y", "+79990001234")
+            .await
+            .status
+    })
+    .await;
     assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
@@ -127,7 +155,11 @@ async fn a_hung_redis_holds_up_no_request() {
     let (login, password, _) = register(at, KEY).await;
     let tokens = issue(at, &login, &password, &SCOPES).await;
     redis.freeze();
-    let write = async || crate::account::send(at, &tokens.access, "x", "+79990001234").await.status;
+    let write = async || {
+        crate::account::send(at, &tokens.access, "x", "+79990001234")
+            .await
+            .status
+    };
     await_status(503, write).await;
     let start = std::time::Instant::now();
     for _ in 0..20 {

@@ -72,7 +72,12 @@ impl Plan {
     }
 
     async fn run(self) -> Exit {
-        let Self { mut sidecar, core, has_upstream, .. } = self;
+        let Self {
+            mut sidecar,
+            core,
+            has_upstream,
+            ..
+        } = self;
         let welcome = Welcome::of(&core);
         let bound = match gateward_core::Server::bind(core, Clock::system()).await {
             Ok(bound) => bound,
@@ -124,16 +129,25 @@ struct Welcome {
 
 impl Welcome {
     fn of(core: &core::Config) -> Self {
-        let token = core.gateway.private_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+        let token = core
+            .gateway
+            .private_token
+            .as_ref()
+            .map(|token| String::from_utf8_lossy(token.expose()).into_owned());
         let is_public = matches!(core.gateway.mode, Mode::Public);
-        Self { private_token: token.filter(|_| !is_public) }
+        Self {
+            private_token: token.filter(|_| !is_public),
+        }
     }
 
     fn print(&self, bound: Bound, is_tls: bool) {
         let scheme = if is_tls { "https" } else { "http" };
         let url = format!("{scheme}://{}", bound.public);
         let (register, phone) = match &self.private_token {
-            Some(key) => (format!(" -H 'Authorization: Bearer {key}'"), format!(" --private-token {key}")),
+            Some(key) => (
+                format!(" -H 'Authorization: Bearer {key}'"),
+                format!(" --private-token {key}"),
+            ),
             None => (String::new(), String::new()),
         };
         println!(
