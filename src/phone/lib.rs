@@ -3,8 +3,8 @@
 //! It speaks the mobile API as the Android app does (WIRE §4 and §14.4) and knows nothing of tokens, scopes or
 //! policies. It is for smoke tests, demonstrations and our own tests; no SMS leaves it.
 //!
-//! Reading order: [`handset`] (what a phone does with a message, pure), [`stream`] (event-stream frames, pure),
-//! [`gateway`] (the HTTP calls), [`session`] (the loop that joins them), [`state`] (what survives a restart).
+//! Read in this order: `handset` (what a phone does with a message, pure), `stream` (event-stream frames, pure), `gateway`
+//! (the HTTP calls), `session` (the loop that joins them), `state` (what survives a restart).
 
 mod gateway;
 mod handset;
