@@ -40,8 +40,9 @@ impl Endpoints {
             TokenRequest::parse(content_type, body).map_err(|error| EndpointRefusal::Invalid(error.to_string()))?;
         check_names(policy.catalogue(), &request.scopes)?;
         self.desk.attenuate(policy.catalogue(), grant, &request.scopes)?;
+        let lifetime = self.desk.lifetime(request.ttl)?;
         let started = Instant::now();
-        let answer = self.desk.issue(grant, request, epoch, now).await;
+        let answer = self.desk.issue(grant, request.scopes, lifetime, epoch, now).await;
         self.metrics.issued(answer.is_ok(), started.elapsed());
         answer
     }
@@ -51,13 +52,14 @@ impl Desk {
     async fn issue(
         &self,
         grant: &Grant,
-        request: TokenRequest,
+        scopes: Vec<String>,
+        lifetime: i64,
         known_epoch: u64,
         now: UnixSeconds,
     ) -> Result<EndpointAnswer, EndpointRefusal> {
         let family = ids::new_family(random::bytes());
-        let scopes = request.scopes.into_iter().map(String::into_boxed_str).collect();
-        let pair = self.pair(&family, scopes, self.lifetime(request.ttl), now);
+        let scopes = scopes.into_iter().map(String::into_boxed_str).collect();
+        let pair = self.pair(&family, scopes, lifetime, now);
         let session = NewFamily {
             family: family.clone(),
             user: grant.user().clone(),
@@ -86,11 +88,15 @@ impl Desk {
         Ok(self.sign(grant.user(), &family, epoch, &pair))
     }
 
-    /// Seconds. Nothing and zero mean the configured lifetime, which is also the cap (WIRE §2.3).
-    fn lifetime(&self, requested: Option<u64>) -> i64 {
-        match requested {
-            None | Some(0) => self.access_ttl,
-            Some(requested) => i64::try_from(requested).map_or(self.access_ttl, |ttl| ttl.min(self.access_ttl)),
+    /// Seconds. Nothing and zero mean the configured lifetime, which is also the cap (WIRE §2.3); what the reference's
+    /// durations cannot hold is refused in its words (WIRE §2.4).
+    fn lifetime(&self, requested: Option<u64>) -> Result<i64, EndpointRefusal> {
+        const LONGEST_SECONDS: i64 = i64::MAX / 1_000_000_000;
+        let overflow = "failed to generate token pair: invalid params: access ttl must be positive";
+        match requested.unwrap_or_default().try_into() {
+            Ok(0) => Ok(self.access_ttl),
+            Ok(seconds @ 1..=LONGEST_SECONDS) => Ok(self.access_ttl.min(seconds)),
+            Ok(_) | Err(_) => Err(EndpointRefusal::Invalid(overflow.to_owned())),
         }
     }
 
