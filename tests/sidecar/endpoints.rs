@@ -100,7 +100,14 @@ async fn lifetimes_are_cut_and_never_overflow() {
             "{ttl}"
         );
     }
-    for ttl in ["-1", "1.5", "\"60\"", "9223372036854775808", "18446744073709551616", "1e400"] {
+    for ttl in [
+        "-1",
+        "1.5",
+        "\"60\"",
+        "9223372036854775808",
+        "18446744073709551616",
+        "1e400",
+    ] {
         assert_eq!(bench.send(&ask(ttl)).await.status, 400, "{ttl}");
     }
 }
