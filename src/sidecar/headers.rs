@@ -48,6 +48,11 @@ const CLAIMS: [&str; 14] = [
     "x-rewrite-url",
 ];
 
+/// Trace context (W3C): it goes on if a log can stand it.
+const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+/// Longest `tracestate` that has to be passed on.
+const MAX_TRACE_STATE: usize = 512;
+
 /// `X-Request-ID`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `X-Forwarded-For`.
@@ -64,10 +69,15 @@ pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host
 /// body's length by naming it in `Connection`; test `tests::what_a_client_must_not_say_is_dropped`.
 pub fn clean_request(request: &mut RequestHeader) {
     let nominated = nominated(&request.headers);
+    let untraced = !has_sane_trace(&request.headers);
     let doomed: Vec<HeaderName> = request
         .headers
         .keys()
-        .filter(|name| is_not_for_the_gateway(name) || nominated.iter().any(|other| other == *name))
+        .filter(|name| {
+            is_not_for_the_gateway(name)
+                || (untraced && TRACE.contains(&name.as_str()))
+                || nominated.iter().any(|other| other == *name)
+        })
         .cloned()
         .collect();
     for name in doomed {
@@ -125,6 +135,23 @@ fn is_not_for_the_gateway(name: &HeaderName) -> bool {
         || starts_with(name, FORWARDED)
         || HOP_BY_HOP.contains(&name)
         || CLAIMS.contains(&name)
+}
+
+/// Whether there is one `traceparent` of the version that everybody knows (`00-<trace>-<parent>-<flags>`), and no more
+/// state than has to be carried.
+fn has_sane_trace(headers: &HeaderMap) -> bool {
+    let mut parents = headers.get_all("traceparent").iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else {
+        return false;
+    };
+    let mut parts = parent.as_bytes().split(|byte| *byte == b'-');
+    let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let sane = [2, 32, 16, 2].iter().all(|length| {
+        let part = parts.next().unwrap_or_default();
+        part.len() == *length && part.iter().all(hex)
+    });
+    let state: usize = headers.get_all("tracestate").iter().map(HeaderValue::len).sum();
+    sane && parts.next().is_none() && parent.as_bytes().starts_with(b"00-") && state <= MAX_TRACE_STATE
 }
 
 /// `prefix` alone, or followed by a hyphen.

@@ -69,6 +69,33 @@ fn what_a_client_must_not_say_is_dropped() {
 }
 
 #[test]
+fn a_trace_goes_on_if_it_is_one() {
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let left = |fields: &[(&str, &str)]| {
+        let mut request = request(fields);
+        clean_request(&mut request);
+        names(&request.headers).join(" ")
+    };
+    let state = ("tracestate", "vendor=1");
+    assert_eq!(left(&[("traceparent", good), state]), "traceparent tracestate");
+    let long = "x".repeat(4096);
+    for bad in [
+        "",
+        "00",
+        &long,
+        &good.to_uppercase(),
+        &good.replace("00-", "ff-"),
+        &format!("{good}-more"),
+        &good.replace('7', "\t"),
+    ] {
+        assert!(left(&[("traceparent", bad), state]).is_empty(), "{bad:?}");
+    }
+    assert!(left(&[("traceparent", good), ("traceparent", good)]).is_empty());
+    assert!(left(&[("traceparent", good), ("tracestate", &long)]).is_empty());
+    assert!(left(&[state]).is_empty());
+}
+
+#[test]
 fn our_namespace_and_hop_by_hop_fields_leave_no_answer() {
     let mut response = ResponseHeader::build(200, None).unwrap();
     for (name, value) in [
