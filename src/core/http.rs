@@ -18,6 +18,7 @@ pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
 pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};
 pub(crate) use error::{ApiError, Unrouted};
+pub(crate) use path::segment;
 pub(crate) use reply::Json;
 pub(crate) use routes::{Routes, router};
 

@@ -21,8 +21,11 @@ use time::OffsetDateTime;
 pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
+    /// The end of the year 9999: what comes later cannot be written as a time (RFC 3339).
+    pub(crate) const LAST: Self = Self(253_402_300_799_999);
+
     /// From milliseconds since 1970.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -76,8 +79,7 @@ impl From<OffsetDateTime> for Timestamp {
 impl From<Timestamp> for OffsetDateTime {
     fn from(moment: Timestamp) -> Self {
         const FIRST: i64 = -62_167_219_200_000;
-        const LAST: i64 = 253_402_300_799_999;
-        let nanos = i128::from(moment.0.clamp(FIRST, LAST)) * 1_000_000;
+        let nanos = i128::from(moment.0.clamp(FIRST, Timestamp::LAST.0)) * 1_000_000;
         Self::from_unix_timestamp_nanos(nanos).unwrap_or(Self::UNIX_EPOCH)
     }
 }

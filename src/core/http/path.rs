@@ -12,10 +12,15 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
-/// What is encoded in a parameter: everything but RFC 3986's unreserved characters.
+/// What is encoded in a segment: everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
+}
 
 /// The parts of the tree where authentication comes before routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +92,11 @@ impl Patterns {
         let segments = decode(path);
         self.0.iter().find(|pieces| matches(pieces, &segments)).map(|pieces| {
             let mut canonical = String::with_capacity(path.len());
-            for (piece, segment) in pieces.iter().zip(&segments) {
+            for (piece, given) in pieces.iter().zip(&segments) {
                 canonical.push('/');
                 match piece {
                     Piece::Literal(literal) => canonical.push_str(literal),
-                    Piece::Parameter => canonical.extend(utf8_percent_encode(segment, RESERVED)),
+                    Piece::Parameter => canonical.extend(segment(given)),
                 }
             }
             canonical

@@ -89,8 +89,6 @@ const MAX_SIM: u8 = 3;
 const MIN_TTL_SECS: u64 = 5;
 /// Bytes of a content with its braces (MySQL's TEXT).
 const MAX_STORED: usize = 65_535;
-/// The end of the year 9999: what comes later cannot be written as a time (RFC 3339).
-const LAST_MOMENT: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
 /// A body that keeps all rules which need no device.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -234,7 +232,7 @@ impl Checked {
             return Err(Refusal::NumbersNotUnique);
         }
 
-        let end_of_ttl = |secs| now.plus(Duration::from_secs(secs)).min(LAST_MOMENT);
+        let end_of_ttl = |secs| now.plus(Duration::from_secs(secs)).min(Timestamp::LAST);
         let valid_until = draft.valid_until.or(draft.ttl.map(end_of_ttl));
         if let (Some(schedule_at), Some(valid_until)) = (draft.schedule_at, valid_until)
             && schedule_at > valid_until

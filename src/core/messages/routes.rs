@@ -9,7 +9,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gateward_contract::{headers, json};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::draft::{Checked, Draft, NewMessage};
 use super::query::{ListQuery, Order, SendQuery};
@@ -20,7 +19,7 @@ use super::view::{Message, Recipient};
 use crate::db::StoreError;
 use crate::devices::DeviceId;
 use crate::events::{Audience, Event, Kind};
-use crate::http::{ApiError, Caller, DeviceCaller, Json, RawBody, Routes};
+use crate::http::{ApiError, Caller, DeviceCaller, Json, RawBody, Routes, segment};
 use crate::users::UserId;
 use crate::{App, Timestamp};
 
@@ -117,15 +116,12 @@ fn accepted(id: String, device: &DeviceId, message: NewMessage, now: Timestamp) 
     }
 }
 
-/// Everything but the unreserved characters of RFC 3986.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// Where the message can be read; by the singular alias, as in the reference.
 fn location(public_path: &str, id: &str) -> HeaderValue {
     let path = format!(
         "{}/3rdparty/v1/message/{}",
         public_path.trim_end_matches('/'),
-        utf8_percent_encode(id, SEGMENT)
+        segment(id)
     );
     // Only a strange public path could be no header value.
     HeaderValue::try_from(path).unwrap_or(HeaderValue::from_static("/"))
