@@ -104,7 +104,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Where a worker process answers health and metrics: `http.listen` if given.
     pub worker_listen: SocketAddr,
-    /// `http.proxies`: peers whose `X-Forwarded-*` are believed; empty believes those on this machine (the reference: everybody).
+    /// `http.proxies`: peers whose `X-Forwarded-*` are believed; empty believes those on this machine (the reference:
+    /// everybody).
     pub proxies: Vec<IpNet>,
     /// `http.api.host` and `http.api.path`: the public address, for the API catalog.
     pub api: Option<PublicApi>,

@@ -1,8 +1,9 @@
 //! Who is at the door? Every connection and every HTTP/1 request passes here before Pingora sees it.
 //!
-//! Counts connections, secures them where TLS is configured, reads the raw head of each HTTP/1 request, answers what is malformed, slow or too much itself, and hands
-//! Pingora a session that begins with the very bytes that were checked. HTTP/2 goes to Pingora as it is: there
-//! the frames say where a message ends. Knows nothing about routes and credentials.
+//! Counts connections, secures them where TLS is configured, reads the raw head of each HTTP/1 request, answers what is
+//! malformed, slow or too much itself, and hands Pingora a session that begins with the very bytes that were checked.
+//! HTTP/2 goes to Pingora as it is: there the frames say where a message ends. Knows nothing about routes and
+//! credentials.
 
 mod head;
 mod share;
@@ -183,8 +184,8 @@ impl ServerApp for FrontDoor {
         // Counted before its handshake, and limited in time with it: Pingora's listener would wait a minute for each of
         // any number of silent connections.
         let stream = self.secure(stream).await?;
-        // INVARIANT(panic): a panic ends the connection that it happened on and nothing else; panics in our own
-        // code are answered before they get here (`proxy`).
+        // A panic ends the connection that it happened on and nothing else; those in our own code are answered before
+        // they get here (see `proxy`).
         let served = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             AssertUnwindSafe(async { drop(self.proxy.process_new(stream, shutdown).await) })
                 .catch_unwind()
