@@ -109,7 +109,11 @@ impl Gateway {
             .pool_idle_timeout(upstream.idle)
             .pool_max_idle_per_host(AT_ONCE)
             .build()
-            .map_err(|_error| GatewayError::Setup)?;
+            .map_err(|error| {
+                // Only the start gets here: what is told to clients has no cause.
+                tracing::error!(%error, "cannot make a client for the gateway");
+                GatewayError::Setup
+            })?;
         Ok(Self {
             client,
             bases: upstream.urls.iter().map(UpstreamUrl::to_string).collect(),
