@@ -1,6 +1,6 @@
 //! Answers of the gateway that are odd, early or broken, and what the client gets of them.
 
-use crate::bench::{Bench, MESSAGES, token};
+use crate::bench::{Bench, MESSAGES, TOKEN, token};
 use crate::support::http::{Connection, Request};
 use crate::support::upstream::{Answer, Upstream};
 
@@ -131,4 +131,95 @@ async fn a_second_answer_that_nobody_asked_for_poisons_nothing() {
     for _ in 0..5 {
         assert_eq!(connection.send(&list()).await.text(), "{}");
     }
+}
+
+#[tokio::test]
+async fn answers_of_our_own_have_the_references_form() {
+    let bench = Bench::start();
+    let good = token(&["tokens:manage"]);
+    let (json, text) = ("application/json", "text/plain; charset=utf-8");
+    let unauthorized = r#"{"message":"Unauthorized"}"#;
+    let cases = [
+        (Request::get(MESSAGES), 401, json, unauthorized, true),
+        (Request::get("/3rdparty/v1/nope"), 401, json, unauthorized, true),
+        (
+            Request::get(MESSAGES).bearer(&good),
+            403,
+            json,
+            r#"{"message":"scope required: messages:list"}"#,
+            true,
+        ),
+        (
+            Request::get("/api/3rdparty/v1/nope").bearer(&good),
+            404,
+            text,
+            "Not Found",
+            true,
+        ),
+        (Request::get("/nope"), 404, text, "Not Found", false),
+        (Request::get("/api/mobile/v1/nope"), 404, text, "Not Found", false),
+        (
+            Request::new("PROPFIND", MESSAGES),
+            400,
+            text,
+            "Invalid http method",
+            false,
+        ),
+        (Request::get("/a//b"), 400, json, r#"{"message":"Bad Request"}"#, false),
+        (
+            Request::post(TOKEN).bearer(&good),
+            400,
+            json,
+            r#"{"message":"failed to parse body: Unprocessable Entity"}"#,
+            true,
+        ),
+        (
+            Request::new("DELETE", &format!("{TOKEN}/x")).bearer(&good),
+            204,
+            "",
+            "",
+            true,
+        ),
+    ];
+    for (request, status, kind, body, link) in cases {
+        let answer = bench.send(&request).await;
+        assert_eq!((answer.status, answer.text().as_str()), (status, body), "{request:?}");
+        let kind = Some(kind).filter(|kind| !kind.is_empty());
+        assert_eq!(answer.header("content-type"), kind, "{request:?}");
+        let length = kind.map(|_| body.len().to_string());
+        assert_eq!(answer.header("content-length"), length.as_deref(), "{request:?}");
+        let catalog = link.then_some(r#"</.well-known/api-catalog>; rel="api-catalog""#);
+        assert_eq!(answer.header("link"), catalog, "{request:?}");
+        assert_eq!(answer.all("date").len(), 1, "{request:?}");
+        assert_eq!(answer.all("x-request-id").len(), 1, "{request:?}");
+        assert_eq!(answer.header("server"), None, "{request:?}");
+        assert_eq!(
+            answer.all("www-authenticate").is_empty(),
+            ![401, 403].contains(&status),
+            "{request:?}"
+        );
+    }
+    assert_eq!(bench.upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn who_asks_for_problem_details_gets_them() {
+    let bench = Bench::start();
+    let request = Request::get(MESSAGES).header("Accept", "application/problem+json");
+    let answer = bench.send(&request.header("X-Request-ID", "problem-1")).await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (401, Some("application/problem+json"))
+    );
+    let problem = answer.json();
+    assert_eq!(
+        (&problem["status"], &problem["message"]),
+        (&401.into(), &"Unauthorized".into())
+    );
+    assert!(
+        problem["instance"]
+            .as_str()
+            .is_some_and(|instance| instance.contains("problem-1"))
+    );
+    assert!(!answer.all("www-authenticate").is_empty());
 }

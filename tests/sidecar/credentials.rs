@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::bench::{Bench, MESSAGES, PASSWORD, USER, gateway, token};
+use crate::bench::{Bench, MESSAGES, PASSWORD, TOKEN, USER, gateway, text, token};
 use crate::support::http::Request;
+use crate::support::process::Settings;
 use crate::support::upstream::{Answer, Upstream};
 
 fn basic(text: &[u8]) -> String {
@@ -206,6 +207,102 @@ async fn device_tokens_pass_untouched_on_the_mobile_api_and_nowhere_else() {
         assert_eq!(bench.send(&request).await.status, 200);
         assert_eq!(bench.upstream.last().header("authorization"), Some(value.as_str()));
     }
+}
+
+/// A sidecar with a users file of its own.
+fn with_users(file: &str, settings: impl FnOnce(Settings) -> Settings) -> Bench {
+    Bench::with(Upstream::answering(gateway), |defaults| {
+        settings(
+            defaults
+                .file("users.yaml", file)
+                .with("GATEWARD__USERS__SOURCE", "file")
+                .with("GATEWARD__USERS__FILE", "users.yaml"),
+        )
+    })
+}
+
+/// A users file with one user.
+fn alice(password: &str, cost: u32, extra: &str) -> String {
+    let hash = bcrypt::hash_with_result(password, cost).expect("hash").to_string();
+    format!("users:\n  - {{ name: alice, hash: '{hash}'{extra} }}\n")
+}
+
+async fn awaits(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds().await {
+        assert!(start.elapsed().as_secs() < 20, "still not: {what}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_users_file_counts_at_once_and_without_being_told() {
+    // 29: a cached login, and the tokens that it got
+    let bench = with_users(&alice(PASSWORD, 4, ""), |settings| settings);
+    let login = async |password: &str| {
+        bench
+            .send(&Request::get(MESSAGES).basic("alice", password))
+            .await
+            .status
+    };
+    assert_eq!((login(PASSWORD).await, login("another").await), (200, 401));
+    let request = Request::post(TOKEN)
+        .basic("alice", PASSWORD)
+        .json(&json!({ "scopes": ["messages:list"] }));
+    let issued = text(&bench.send(&request).await.json(), "access_token");
+    assert_eq!(bench.list_with(&issued).await.status, 200);
+    let path = bench.gateward.folder().join("users.yaml");
+    crate::support::process::write_private(&path, &alice("another", 4, ""));
+    awaits("the old password ends", async || login(PASSWORD).await == 401).await;
+    assert_eq!(login("another").await, 200);
+    awaits("its tokens end", async || bench.list_with(&issued).await.status == 401).await;
+    // A file that is wrong, or that others can read, changes nothing.
+    let seen = async |part: &str| {
+        let status = Request::get("/status").send(bench.gateward.admin).await.text();
+        status.contains(part)
+    };
+    crate::support::process::write_private(&path, "users: [ { name: alice } ]");
+    awaits("it is told", async || seen("\"ok\":false").await).await;
+    assert_eq!(login("another").await, 200);
+}
+
+#[tokio::test]
+async fn a_flood_of_logins_is_bounded_and_harms_no_token() {
+    // 75
+    let bench = with_users(&alice(PASSWORD, 10, ""), |settings| {
+        settings
+            .with("GATEWARD__USERS__MAX_CONCURRENT_HASHES", "1")
+            .with("GATEWARD__USERS__MAX_WAITING_HASHES", "2")
+    });
+    let at = bench.at();
+    let flood: Vec<_> = (0..60)
+        .map(|number| {
+            let request = Request::get(MESSAGES).basic("alice", &format!("wrong-{number}"));
+            tokio::spawn(async move { request.send(at).await })
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(bench.list_with(&token(&["messages:list"])).await.status, 200);
+    }
+    let mut busy = 0;
+    for answer in flood {
+        let answer = answer.await.expect("answer");
+        match answer.status {
+            503 => {
+                assert!(answer.header("retry-after").is_some());
+                busy += 1;
+            }
+            status => assert_eq!(status, 401),
+        }
+    }
+    assert!(busy > 0, "all of them were checked at once");
+    awaits("there is room again", async || {
+        bench
+            .send(&Request::get(MESSAGES).basic("alice", PASSWORD))
+            .await
+            .status
+            == 200
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -189,13 +189,18 @@ async fn any_id_of_a_session_ends_it() {
 
 #[tokio::test]
 async fn nobody_revokes_the_token_of_another() {
-    let bench = Bench::start();
+    let mut bench = Bench::start();
     let issued = bench.issue(&["messages:list"]).await;
     // 40: another user, with a token of the gateway's
     let other = jwt::token(TOKEN_SECRET, &jwt::claims("OTHER1", &["tokens:manage"]));
     let request = Request::new("DELETE", &format!("{TOKEN}/{}", text(&issued, "id"))).bearer(&other);
     assert_eq!(bench.send(&request).await.status, 204);
     assert!(is_good(&bench, &text(&issued, "access_token")).await);
+    bench.gateward.process.wait_for("the audit line", |line| {
+        let record: Value = serde_json::from_str(line).ok()?;
+        let is_it = record["event"] == "revoke" && record["user"] == "OTHER1" && record["outcome"] == "foreign";
+        is_it.then_some(())
+    });
 }
 
 #[tokio::test]

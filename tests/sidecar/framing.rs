@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bench::{Bench, MESSAGES, gateway, token};
+use crate::bench::{Bench, MESSAGES, TOKEN, gateway, token};
 use crate::support::http::{Connection, Request};
 use crate::support::upstream::{Answer, Upstream};
 
@@ -335,6 +335,26 @@ async fn a_slow_head_is_given_up() {
     let answer = connection.read_response(false).await;
     assert!(answer.is_none_or(|answer| answer.status == 408));
     assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_slow_body_is_given_up() {
+    let bench = Bench::with(Upstream::start(), |settings| {
+        settings.with("GATEWARD__TIMEOUTS__BODY", "300ms")
+    });
+    let token = token(&["messages:send", "tokens:manage"]);
+    for path in [MESSAGES, TOKEN] {
+        let mut connection = Connection::open(bench.at()).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{"
+        );
+        connection.write(head.as_bytes()).await;
+        let answer = connection.read_response(false).await.expect("answer");
+        assert_eq!((answer.status, answer.message().as_str()), (408, "Request Timeout"));
+        assert!(connection.is_closed_by_peer().await);
+    }
+    assert_eq!(bench.upstream.count(), 0, "the gateway got a whole request");
 }
 
 #[tokio::test]

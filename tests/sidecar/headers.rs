@@ -188,6 +188,24 @@ async fn request_ids_are_kept_if_sane_and_made_if_not() {
 }
 
 #[tokio::test]
+async fn traces_go_on_if_they_are_sane() {
+    let bench = Bench::start();
+    let list = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(bench.send(&list.clone().header("traceparent", good)).await.status, 200);
+    assert_eq!(bench.upstream.last().header("traceparent"), Some(good));
+    let odd = list
+        .header("traceparent", &"x".repeat(4096))
+        .header("tracestate", "vendor=1");
+    assert_eq!(bench.send(&odd).await.status, 200);
+    let received = bench.upstream.last();
+    assert_eq!(
+        (received.header("traceparent"), received.header("tracestate")),
+        (None, None)
+    );
+}
+
+#[tokio::test]
 async fn what_the_gateway_says_about_itself_is_kept_from_clients() {
     let fields = [
         ("Content-Type", "application/json"),

@@ -18,6 +18,7 @@ mod headers;
 mod operation;
 mod outage;
 mod paths;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

@@ -179,3 +179,97 @@ async fn a_bearer_of_junk_leaves_nothing_behind() {
     }
     assert_eq!(series().await, before);
 }
+
+#[test]
+fn rules_that_get_into_each_others_way_are_told_with_both_names() {
+    // 85: one pattern twice, and one that no request can reach
+    let policy = "
+policy: bad
+router: fiber
+scopes: { a: A, b: B }
+routes:
+  - { id: first, match: [ 'GET /x/{id}' ], with: [ jwt ], scope: a, action: forward }
+  - { id: second, match: [ 'GET /X/{name}' ], with: [ jwt ], scope: b, action: forward }
+";
+    let files = [
+        (
+            "gateward.yaml",
+            "upstream: { url: 'http://127.0.0.1:1' }\npolicy: policy.yaml\n",
+        ),
+        ("policy.yaml", policy),
+    ];
+    let (code, said) = run(&["check", "--config", "gateward.yaml"], &files, GOOD);
+    assert_eq!(code, 65, "{said}");
+    assert!(said.contains("first") && said.contains("second"), "{said}");
+}
+
+#[test]
+fn without_a_policy_nothing_starts() {
+    // 86: empty, not there, no routes
+    let yaml = "upstream: { url: 'http://127.0.0.1:1' }\npolicy: policy.yaml\n";
+    let without_routes = "policy: x\nrouter: fiber\nroutes: []\n";
+    for (policy, wanted) in [(Some(""), 65), (Some(without_routes), 65), (None, 78)] {
+        let mut files = vec![("gateward.yaml", yaml)];
+        files.extend(policy.map(|text| ("policy.yaml", text)));
+        let (code, said) = run(&["run", "--config", "gateward.yaml"], &files, GOOD);
+        assert_eq!(code, wanted, "{policy:?}: {said}");
+    }
+}
+
+#[test]
+fn placeholders_and_files_that_others_can_read_stop_the_start() {
+    // 89
+    let yaml = "upstream: { url: 'http://127.0.0.1:1' }\n";
+    let placeholder = [
+        GOOD[0],
+        ("GATEWARD__TOKENS__SECRET", "changeme-changeme-changeme-changeme"),
+    ];
+    let (code, said) = run(
+        &["run", "--config", "gateward.yaml"],
+        &[("gateward.yaml", yaml)],
+        &placeholder,
+    );
+    assert_eq!(code, 78, "{said}");
+    assert!(
+        said.contains("GATEWARD__TOKENS__SECRET") && !said.contains("changeme"),
+        "{said}"
+    );
+    for (key, name) in [("USERS__FILE", "users.yaml"), ("TLS__KEY", "key.pem")] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("certificate");
+        let folder = folder();
+        write_private(&folder.path().join("gateward.yaml"), yaml);
+        write_private(&folder.path().join("cert.pem"), &made.cert.pem());
+        let text = match name {
+            "users.yaml" => "users: []\n".to_owned(),
+            _ => made.signing_key.serialize_pem(),
+        };
+        let path = write_private(&folder.path().join(name), &text);
+        let environment = |file: &str| {
+            let mut variables = GOOD.to_vec();
+            match file {
+                "users.yaml" => variables.push(("GATEWARD__USERS__SOURCE", "file")),
+                _ => variables.push(("GATEWARD__TLS__CERT", "cert.pem")),
+            }
+            let mut all: std::collections::BTreeMap<String, String> = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            all.insert(format!("GATEWARD__{key}"), file.to_owned());
+            all
+        };
+        let check = || {
+            let program = env!("CARGO_BIN_EXE_gateward");
+            let arguments = ["check", "--config", "gateward.yaml"];
+            Process::start(program, &arguments, &environment(name), folder.path())
+                .wait()
+                .code()
+        };
+        assert_eq!(check(), Some(0), "{name} is private");
+        std::process::Command::new("chmod")
+            .arg("644")
+            .arg(path)
+            .status()
+            .expect("chmod");
+        assert_eq!(check(), Some(78), "{name} can be read by others");
+    }
+}

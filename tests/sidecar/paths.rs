@@ -35,6 +35,8 @@ async fn ambiguous_paths_are_refused_before_anything_else() {
         "/api/3rdparty/v1/messages/a;b=c",
         "/api/3rdparty/v1/messages/%ff",
         "/api/mobile/v1/message/../../3rdparty/v1/messages",
+        "/api/3rdparty/v1/messages#frag",
+        "/health#/../api/3rdparty/v1/messages",
     ] {
         let answer = bench.refused(&Request::get(path).bearer(&everything), 400).await;
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");

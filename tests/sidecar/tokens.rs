@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, MESSAGES, MINT_SECRET, TOKEN_SECRET, USER, text, token};
 use crate::support::http::Request;
 use crate::support::jwt;
+use crate::support::upstream::Upstream;
 
 fn claims() -> Value {
     jwt::claims(USER, &["messages:list"])
@@ -107,6 +108,43 @@ async fn forged_tokens_are_refused() {
             challenge.contains("Bearer") && challenge.contains("invalid_token"),
             "{challenge}"
         );
+    }
+}
+
+#[tokio::test]
+async fn keys_that_a_token_brings_along_are_not_fetched() {
+    // 6: whoever verified with the key behind the URL would have to ask for it first
+    let elsewhere = Upstream::start();
+    let bench = Bench::start();
+    for name in ["jku", "x5u", "jwk", "x5c", "kid"] {
+        for secret in ["attacker-0123456789abcdef0123456789", TOKEN_SECRET] {
+            let header = json!({ "alg": "HS256", "typ": "JWT", name: format!("{}/keys", elsewhere.url()) });
+            let token = jwt::with_header(secret, &header, &claims());
+            let answer = bench.list_with(&token).await;
+            assert_eq!(answer.status == 200, secret == TOKEN_SECRET, "{name} of {secret}");
+        }
+    }
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn the_log_has_the_precise_reason() {
+    // 12, 31: clients read `Unauthorized`, operators why
+    let mut bench = Bench::start();
+    let now = jwt::now();
+    for (token, reason) in [
+        (with("exp", json!(now + 10 * 365 * 86_400)), "lifetime_exceeds_cap"),
+        (with("iss", json!("evil")), "issuer"),
+        (with("exp", json!(now - 1)), "expired"),
+        ("V1StGXR8_Z5jdHi6B-myT".to_owned(), "malformed"),
+    ] {
+        let request = Request::get(MESSAGES).bearer(&token).header("X-Request-ID", reason);
+        bench.refused(&request, 401).await;
+        let found = bench.gateward.process.wait_for(reason, |line| {
+            let record: Value = serde_json::from_str(line).ok()?;
+            (record["request_id"] == reason).then(|| record["reason"].as_str().map(str::to_owned))?
+        });
+        assert!(found.contains(reason), "{found} for {reason}");
     }
 }
 
