@@ -358,6 +358,21 @@ async fn a_slow_body_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_waits_for_a_body_is_not_blamed() {
+    let bench = Bench::with(Upstream::start(), |settings| {
+        settings.with("GATEWARD__UPSTREAM__TIMEOUTS__READ", "200ms")
+    });
+    let mut connection = Connection::open(bench.at()).await;
+    connection
+        .write(&post(&token(&["messages:send"]), "Content-Length: 10\r\n", "{"))
+        .await;
+    let answer = connection.read_response(false).await.expect("answer");
+    assert_eq!(answer.status, 408, "{}", answer.text());
+    let metrics = Request::get("/metrics").send(bench.gateward.admin).await.text();
+    assert!(!metrics.contains("gateward_upstream_failures_total{"), "{metrics}");
+}
+
+#[tokio::test]
 async fn too_many_connections_harm_nobody_who_is_there() {
     let bench = Bench::with(Upstream::start(), |settings| {
         settings.with("GATEWARD__LIMITS__CONNECTIONS", "20")

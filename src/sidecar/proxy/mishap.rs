@@ -96,7 +96,7 @@ impl Passage {
         }
     }
 
-    fn refusal_for(&self, session: &Session, error: &Error, context: &Context) -> Option<Refusal> {
+    fn refusal_for(&self, session: &mut Session, error: &Error, context: &Context) -> Option<Refusal> {
         if let Stage::Refused(_, _, refusal) = &context.stage {
             return Some(refusal.clone());
         }
@@ -107,6 +107,8 @@ impl Passage {
             }
             (ErrorSource::Downstream, ErrorType::WriteTimedout | ErrorType::ConnectError) => None,
             (ErrorSource::Downstream, _) => Some(Refusal::BodyBroken),
+            // A gateway that waits for a body is not slow, its client is. With HTTP/2 nothing else notices that.
+            (ErrorSource::Upstream, ErrorType::ReadTimedout) if !session.is_body_done() => Some(Refusal::BodyTimeout),
             (ErrorSource::Upstream, kind) => Some(Refusal::Gateway(trouble(kind))),
             (ErrorSource::Internal | ErrorSource::Unset, _) => {
                 tracing::error!(%error, summary = summary(session), "a request failed inside the sidecar");
