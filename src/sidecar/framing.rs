@@ -167,7 +167,7 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
     if target.first() != Some(&b'/') {
         return Err(FramingError::TargetForm);
     }
-    if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+    if !target.iter().all(|byte| is_target_byte(*byte)) {
         return Err(FramingError::TargetByte);
     }
     Ok(is_http11)
@@ -274,6 +274,12 @@ impl<'a> Fields<'a> {
             expects_continue: self.expects_continue && is_http11,
         })
     }
+}
+
+/// What RFC 3986 lets stand in a target, and those others that everybody reads alike. Of the rest Pingora itself would
+/// refuse some, without our headers, our log and our metrics.
+fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"#\"<>`".contains(&byte)
 }
 
 /// `tchar` of RFC 9110 §5.6.2.

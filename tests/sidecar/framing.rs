@@ -19,6 +19,7 @@ async fn refused(bench: &Bench, raw: &[u8], status: u16) {
         .await
         .unwrap_or_else(|| panic!("no answer to {shown:?}"));
     assert_eq!(answer.status, status, "{shown:?}: {}", answer.text());
+    assert!(answer.header("x-request-id").is_some(), "{shown:?}: not our answer");
     assert!(connection.is_closed_by_peer().await, "{shown:?}: still open");
     assert_eq!(bench.upstream.count(), before, "{shown:?} was forwarded");
 }
@@ -76,6 +77,8 @@ async fn malformed_request_lines_are_refused() {
     for line in [
         format!("GET {MESSAGES}\x01 HTTP/1.1\r\nHost: x\r\n"),
         format!("GET {MESSAGES}/\u{e9} HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES}/<b> HTTP/1.1\r\nHost: x\r\n"),
+        format!("GET {MESSAGES}?a=\"b\" HTTP/1.1\r\nHost: x\r\n"),
         format!("GET {MESSAGES} HTTP/1.1 \r\nHost: x\r\n"),
         format!("GET  {MESSAGES} HTTP/1.1\r\nHost: x\r\n"),
         format!("GET\t{MESSAGES} HTTP/1.1\r\nHost: x\r\n"),

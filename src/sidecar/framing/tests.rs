@@ -127,6 +127,9 @@ fn request_lines_are_exact() {
         ("GET /a\u{7f} HTTP/1.1", TargetByte),
         ("GET /a\tb HTTP/1.1", TargetByte),
         ("GET /é HTTP/1.1", TargetByte),
+        ("GET /a<b HTTP/1.1", TargetByte),
+        ("GET /a?b=\"c\" HTTP/1.1", TargetByte),
+        ("GET /`a` HTTP/1.1", TargetByte),
     ];
     for (line, error) in cases {
         assert_eq!(verdict(&[line, HOST]), Err(error), "{line:?}");
