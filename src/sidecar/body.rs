@@ -25,11 +25,11 @@ pub(crate) async fn collect(session: &mut Session, limit: u64, deadline: Duratio
         return Err(Refusal::BodyTooLarge);
     }
     if expects_continue(session) && !session.is_body_empty() {
-        session
-            .as_mut()
-            .write_continue_response()
-            .await
-            .map_err(|_broken| Refusal::BodyBroken)?;
+        // Pingora gives a connection up that is answered before the whole body came, and takes this for an answer.
+        session.set_close_on_response_before_downstream_finish(false);
+        let written = session.as_mut().write_continue_response().await;
+        session.set_close_on_response_before_downstream_finish(true);
+        written.map_err(|_broken| Refusal::BodyBroken)?;
     }
     timeout(deadline, read(session, limit))
         .await

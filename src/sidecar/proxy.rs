@@ -105,10 +105,12 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        // Pingora gives a connection up that is answered before the whole body came: not for `100 Continue`.
+        session.set_close_on_response_before_downstream_finish(!response.status.is_informational());
         self.0.answered(context, response).await
     }
 

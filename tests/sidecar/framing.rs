@@ -285,19 +285,37 @@ async fn a_bad_credential_is_refused_without_reading_the_body() {
 }
 
 #[tokio::test]
-async fn expect_continue_works_for_those_who_may() {
+async fn expect_continue_works_for_those_who_may_and_keeps_the_connection() {
     let bench = Bench::start();
     let mut connection = Connection::open(bench.at()).await;
-    let token = token(&["messages:send"]);
-    let head = format!(
-        "POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-    );
-    connection.write(head.as_bytes()).await;
-    let (status, _) = connection.read_head().await.expect("answer");
-    assert_eq!(status, 100);
-    connection.write(b"{}").await;
-    let answer = connection.read_response(false).await.expect("answer");
-    assert_eq!((answer.status, bench.upstream.last().body), (200, b"{}".to_vec()));
+    let token = token(&["messages:send", "tokens:manage"]);
+    for (path, body, wanted) in [
+        (MESSAGES, "{}", 200),
+        (TOKEN, r#"{"scopes":["messages:send"]}"#, 201),
+        (MESSAGES, "[]", 200),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write(head.as_bytes()).await;
+        let (status, _) = connection.read_head().await.expect("answer");
+        assert_eq!(status, 100);
+        connection.write(body.as_bytes()).await;
+        let answer = connection.read_response(false).await.expect("answer");
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (wanted, Some("keep-alive"))
+        );
+    }
+    let bodies: Vec<_> = bench
+        .upstream
+        .received()
+        .into_iter()
+        .map(|received| received.body)
+        .collect();
+    assert_eq!(bodies, [b"{}", b"[]"]);
 }
 
 #[tokio::test]
