@@ -59,7 +59,10 @@ fn main() {
         .into_iter()
         .map(|scenario| trial(scenario, &servers))
         .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // `exit` drops nothing, and the servers end only when they are dropped.
+    drop(servers);
+    conclusion.exit();
 }
 
 fn trial(scenario: Scenario, servers: &Arc<Servers>) -> Trial {
