@@ -12,7 +12,7 @@ use gateward_boot::signals::Signals;
 use gateward_sidecar::check;
 use gateward_sidecar::config::{Config, Log, Provided, Source};
 use gateward_sidecar::explain::{self, Asker, Report};
-use gateward_sidecar::server::{self, Commander, Orders, StartError};
+use gateward_sidecar::server::{self, Commander, StartError};
 use tokio::runtime::Runtime;
 
 use crate::arguments::{Caller, Question};
@@ -33,14 +33,9 @@ pub(crate) fn run(config: &Path) -> Exit {
     let ran = runtime.block_on(async {
         let (commander, orders) = server::orders();
         tokio::spawn(obey(commander));
-        serve(config, orders).await
+        server::run(config, Clock::system(), orders, |_| ()).await
     });
     ended(ran)
-}
-
-/// Serves; what the caller does when both ports are open is nothing.
-async fn serve(config: Config, orders: Orders) -> Result<(), StartError> {
-    server::run(config, Clock::system(), orders, |_| ()).await
 }
 
 /// The exit code of a sidecar that stopped, or did not start.
