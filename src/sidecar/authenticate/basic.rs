@@ -64,7 +64,7 @@ impl Basic {
         }
     }
 
-    /// Checks the login.
+    /// Checks the login, unless it has become known meanwhile.
     pub(super) async fn check(&self, policy: &Policy, login: &Login, now: UnixSeconds) -> Result<KnownLogin, Denied> {
         let Asked { user, key } = self.asked(policy, login).ok_or(Denial::LoginFailed)?;
         let generation = self.known.generation(&user);
@@ -72,6 +72,10 @@ impl Basic {
             let question = self.question(policy, login.clone(), user);
             let known = Arc::clone(&self.known);
             async move {
+                // Between the asker's look and this flight another one may have landed with the answer.
+                if let Some(login) = known.find(&key, now) {
+                    return Ok(login);
+                }
                 let login = question.await?;
                 known.remember(key, login.clone(), generation, now);
                 Ok(login)

@@ -239,6 +239,21 @@ async fn a_hundred_equal_logins_at_once_are_one_question() {
 }
 
 #[tokio::test]
+async fn who_looked_just_before_the_answer_came_does_not_ask_again() {
+    let toy = Toy::answering(200).await;
+    let bench = Bench::asking(&toy).await;
+    let Credential::Basic(login) = basic("abc123", "secret") else {
+        panic!("a login");
+    };
+    // Both looked before either asked; the second asks when the first has landed.
+    for _asker in 0..2 {
+        let answer = bench.authenticator.basic.check(&bench.policy, &login, NOW).await;
+        assert_eq!(answer.unwrap().user.as_str(), "ABC123");
+    }
+    assert_eq!(toy.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn what_was_asked_before_a_password_change_is_not_believed_after_it() {
     let (toy, gate, arrived) = held_toy().await;
     let bench = Bench::asking(&toy).await;
