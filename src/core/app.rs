@@ -20,6 +20,7 @@ use crate::{
     otp::Codes,
     server::StartError,
     users::Users,
+    webhooks::Webhooks,
 };
 
 /// Clocks of two machines may differ by so much: the sidecar need not run on ours.
@@ -36,6 +37,7 @@ pub(crate) struct App {
     pub(crate) users: Users,
     pub(crate) devices: Devices,
     pub(crate) messages: Messages,
+    pub(crate) webhooks: Webhooks,
     pub(crate) codes: Codes,
     pub(crate) pings: Pings,
     pub(crate) metrics: Metrics,
@@ -79,6 +81,7 @@ impl App {
             users: Users::new(database.clone(), random::bytes()),
             devices: Devices::new(database.clone()),
             messages: Messages::new(database.clone()),
+            webhooks: Webhooks::new(database.clone()),
             codes: Codes::new(config.otp),
             pings: Pings::default(),
             metrics,

@@ -20,10 +20,11 @@ mod otp;
 mod server;
 mod settings;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 mod testing;
 mod timestamp;
 mod users;
+mod webhooks;
 
 pub(crate) use app::App;
 pub use db::OpenError;

@@ -8,11 +8,12 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::ConnectInfo,
     http::{HeaderMap, Request, StatusCode, header},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::{FutureExt, StreamExt};
 use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds};
 use gateward_boot::clock::{Clock, Hands};
 use http_body_util::BodyExt;
@@ -94,6 +95,23 @@ impl Answer {
     }
 }
 
+/// An open event stream.
+pub(crate) struct Events(BodyDataStream);
+
+impl Events {
+    /// The next frame as text, which has to come soon.
+    pub(crate) async fn next(&mut self) -> String {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.0.next());
+        let bytes = next.await.expect("an event").unwrap().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.0.next().now_or_never().is_none()
+    }
+}
+
 impl Bench {
     /// In public mode.
     pub(crate) async fn new() -> Self {
@@ -160,6 +178,15 @@ impl Bench {
             login: field("login"),
             password: field("password"),
         }
+    }
+
+    /// Opens the event stream of a phone.
+    pub(crate) async fn listen(&self, phone: &Phone) -> Events {
+        let asked = request("GET", "/api/mobile/v1/events", &bearer(&phone.token));
+        let answer = self.router.clone().oneshot(asked.body(Body::empty()).unwrap());
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Events(answer.into_body().into_data_stream())
     }
 
     /// What the sidecar sends on behalf of a user.

@@ -10,30 +10,23 @@ const SCENARIOS: &[&str] = &[
     "push-relay",
     "settings",
     "settings-hours",
-    "webhooks",
-    "webhooks-events",
 ];
 
 /// `METHOD path` without the `/api` prefix and the query; `*` stands for the rest.
 const ROUTES: &[&str] = &[
-    "DELETE /3rdparty/v1/webhooks/*",
     "GET /3rdparty/v1/inbox",
     "GET /3rdparty/v1/logs",
-    "GET /3rdparty/v1/webhooks",
     "GET /mobile/v1/settings",
-    "GET /mobile/v1/webhooks",
-    "HEAD /3rdparty/v1/webhooks",
     "PATCH /3rdparty/v1/settings",
     "POST /3rdparty/v1/inbox/*",
     "POST /3rdparty/v1/message/inbox/export",
     "POST /3rdparty/v1/messages/inbox/export",
-    "POST /3rdparty/v1/webhooks",
     "POST /upstream/v1/push",
     "PUT /3rdparty/v1/settings",
 ];
 
 /// Events that only such routes cause.
-const EVENTS: &[&str] = &["MessagesExportRequested", "SettingsUpdated", "WebhooksUpdated"];
+const EVENTS: &[&str] = &["MessagesExportRequested", "SettingsUpdated"];
 
 /// Whether a whole recording waits.
 pub(crate) fn is_pending_scenario(name: &str) -> bool {

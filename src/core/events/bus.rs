@@ -22,7 +22,6 @@ pub(crate) enum Audience<'a> {
     /// One device, by its id.
     Device(&'a str),
     /// Every device of a user, by the user's id as it is stored.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route announces to all devices yet"))]
     User(&'a str),
 }
 

@@ -12,7 +12,6 @@ pub(crate) enum Kind {
     /// A message is to be cancelled.
     MessageCancelled,
     /// The list of webhooks changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route announces it yet"))]
     WebhooksUpdated,
     /// The settings changed.
     #[cfg_attr(not(test), expect(dead_code, reason = "no route announces it yet"))]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{Router, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
-use crate::{App, devices, events, health, messages, metrics, otp, settings, users};
+use crate::{App, devices, events, health, messages, metrics, otp, settings, users, webhooks};
 
 /// Some routes, and their paths as written.
 ///
@@ -52,6 +52,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(users::routes())
         .and(otp::routes())
         .and(settings::routes())
+        .and(webhooks::routes())
         .and(health::routes())
         .and(metrics::routes());
     let patterns = path::Patterns::new(&routes.patterns);

@@ -54,7 +54,7 @@ async fn unknown_paths_of_the_user_api_ask_who_is_there_first() {
         ("PUT", "/api/3rdparty/v1/settings"),
         ("PATCH", "/api/3rdparty/v1/settings"),
         ("POST", "/api/3rdparty/v1/health"),
-        ("GET", "/api/3rdparty/v1/webhooks"),
+        ("PUT", "/api/3rdparty/v1/webhooks"),
         ("POST", "/api/3rdparty/v1/auth/token"),
     ] {
         let refused = bench.ask(method, path, "").await;
@@ -80,7 +80,7 @@ async fn unknown_paths_of_the_device_api_ask_for_a_device_first() {
     for (method, path) in [
         ("GET", "/api/mobile/v1/nope"),
         ("GET", "/api/mobile/v1/settings"),
-        ("GET", "/api/mobile/v1/webhooks"),
+        ("POST", "/api/mobile/v1/webhooks"),
         ("PUT", "/api/mobile/v1/device"),
     ] {
         assert_eq!(bench.ask(method, path, "").await.refusal().0, 401, "{method} {path}");
