@@ -14,6 +14,8 @@ mod devices;
 mod events;
 mod health;
 mod http;
+mod inbox;
+mod logs;
 mod messages;
 mod metrics;
 mod otp;

@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 
 use crate::compare::{self, Leniency};
 use crate::expression::{Names, duration};
-use crate::pending::{is_pending_frame, is_pending_step};
 use crate::scenario::{Auth, Request, Scenario, Step, StreamExpect};
 use crate::support::http::{self, Connection, Response};
 
@@ -94,9 +93,6 @@ impl Player {
     async fn exchange(&mut self, step: &Step, request: &Request) -> Result<(), String> {
         let path = self.names.expand(&request.path);
         let expect = self.names.expand_all(&expected(step));
-        if is_pending_step(&request.method, &path, &expect) {
-            return Ok(());
-        }
         let mut sent = self.request(&request.method, &path, request.auth.as_ref());
         for (name, value) in &request.headers {
             sent = sent.header(name, &self.names.expand(value));
@@ -328,7 +324,7 @@ impl Stream {
             check_headers(&names.expand_all(head), &self.head, "stream")?;
         }
         let within = as_std(expect.within.as_deref().unwrap_or("5s"));
-        for frame in expect.frames.iter().filter(|frame| !is_pending_frame(frame)) {
+        for frame in &expect.frames {
             let frame = names.expand_all(frame);
             let next = tokio::time::timeout(within, self.next_frame()).await;
             let actual = next.map_err(|_| format!("no frame in time, {frame} expected"))??;

@@ -14,10 +14,8 @@ pub(crate) enum Kind {
     /// The list of webhooks changed.
     WebhooksUpdated,
     /// The settings changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route announces it yet"))]
     SettingsUpdated,
     /// Received messages are to be reported again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route announces it yet"))]
     MessagesExportRequested,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{Router, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
-use crate::{App, devices, events, health, messages, metrics, otp, settings, users, webhooks};
+use crate::{App, devices, events, health, inbox, logs, messages, metrics, otp, settings, users, webhooks};
 
 /// Some routes, and their paths as written.
 ///
@@ -53,6 +53,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(otp::routes())
         .and(settings::routes())
         .and(webhooks::routes())
+        .and(inbox::routes())
+        .and(logs::routes())
         .and(health::routes())
         .and(metrics::routes());
     let patterns = path::Patterns::new(&routes.patterns);

@@ -51,8 +51,7 @@ async fn unknown_paths_of_the_user_api_ask_who_is_there_first() {
         ("GET", "/API/3RDPARTY/V1/NOPE"),
         ("POST", "/api/3rdparty/v1/devices"),
         ("OPTIONS", "/api/3rdparty/v1/devices"),
-        ("PUT", "/api/3rdparty/v1/settings"),
-        ("PATCH", "/api/3rdparty/v1/settings"),
+        ("DELETE", "/api/3rdparty/v1/settings"),
         ("POST", "/api/3rdparty/v1/health"),
         ("PUT", "/api/3rdparty/v1/webhooks"),
         ("POST", "/api/3rdparty/v1/auth/token"),
@@ -79,7 +78,7 @@ async fn unknown_paths_of_the_device_api_ask_for_a_device_first() {
     let phone = bench.register("{}").await;
     for (method, path) in [
         ("GET", "/api/mobile/v1/nope"),
-        ("GET", "/api/mobile/v1/settings"),
+        ("PUT", "/api/mobile/v1/settings"),
         ("POST", "/api/mobile/v1/webhooks"),
         ("PUT", "/api/mobile/v1/device"),
     ] {

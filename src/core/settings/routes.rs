@@ -1,59 +1,89 @@
-//! `GET /3rdparty/v1/settings` (WIRE §3.11): also what the sidecar checks a login with.
+//! The routes of settings on both APIs (WIRE §3.11, §4.9). `GET /3rdparty/v1/settings` is also what the sidecar checks a
+//! login with.
 
 use std::sync::Arc;
 
 use axum::{
     extract::State,
-    response::{IntoResponse, Response},
-    routing::get,
+    http::StatusCode,
+    routing::{MethodRouter, get},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::store;
+use super::{
+    Tree, draft,
+    schema::{Fate, SECTIONS},
+    store::{self, Change},
+};
 use crate::{
     App,
-    http::{ApiError, CallerOrLogin, Json, Routes},
+    events::{Audience, Event, Kind},
+    http::{ApiError, Caller, CallerOrLogin, DeviceCaller, Json, RawBody, Routes},
 };
 
-/// What a device is told and API clients are not: section and key.
-const SECRETS: [(&str, &str); 2] = [("encryption", "passphrase"), ("webhooks", "signing_key")];
-
 pub(crate) fn routes() -> Routes {
-    Routes::new().at(&["/api/3rdparty/v1/settings"], get(show))
+    let of_user: MethodRouter<Arc<App>> = get(show).patch(merge).put(replace);
+    Routes::new()
+        .at(&["/api/3rdparty/v1/settings"], of_user)
+        .at(&["/api/mobile/v1/settings"], get(show_device))
 }
 
-async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -> Result<Response, ApiError> {
+async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -> Result<Json<Tree>, ApiError> {
     let settings = store::of(&app.database, &user).await?;
-    Ok(Json(public(settings)).into_response())
+    Ok(Json(public(&settings)))
 }
 
-/// Without the secrets; a section that had nothing else stays, empty.
-fn public(mut settings: Map<String, Value>) -> Map<String, Value> {
-    for (section, key) in SECRETS {
-        if let Some(Value::Object(section)) = settings.get_mut(section) {
-            section.remove(key);
-        }
+async fn merge(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
+    let given = read(&body)?;
+    change(state, caller, Change::Merge(given)).await
+}
+
+async fn replace(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
+    let given = read(&body)?;
+    change(state, caller, Change::Replace(given)).await
+}
+
+fn read(body: &RawBody) -> Result<Tree, ApiError> {
+    let given = body
+        .json()
+        .map_err(draft::Refusal::from)
+        .and_then(|body| draft::read(&body));
+    given.map_err(|refusal| ApiError::bad_request(refusal.to_string()))
+}
+
+/// Changes the settings and tells all of the user's phones.
+async fn change(State(app): State<Arc<App>>, Caller(user): Caller, change: Change) -> Result<Json<Tree>, ApiError> {
+    let settings = store::change(&app.database, &user, change, app.now()).await?;
+    let audience = Audience::User(user.as_str());
+    app.events.publish(audience, &Event::plain(Kind::SettingsUpdated));
+    Ok(Json(public(&settings)))
+}
+
+/// Everything, nulls and secrets included.
+async fn show_device(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Result<Json<Tree>, ApiError> {
+    let settings = store::of(&app.database, &device.user).await.map_err(|error| {
+        tracing::error!(error = %error, "database failure");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "failed to get settings")
+    })?;
+    Ok(Json(settings))
+}
+
+/// What clients may see; a section of which they may see nothing stays, empty.
+///
+/// INVARIANT(secrets are write-only): only settings that are named as shown are copied. Test:
+/// `tests::clients_see_no_secret_and_nothing_unknown`.
+fn public(settings: &Tree) -> Tree {
+    let mut shown = Tree::new();
+    for section in &SECTIONS {
+        let Some(Value::Object(stored)) = settings.get(section.name) else {
+            continue;
+        };
+        let visible = section.settings.iter().filter(|setting| setting.fate == Fate::Shown);
+        let copied = visible.filter_map(|setting| Some((setting.name.to_owned(), stored.get(setting.name)?.clone())));
+        shown.insert(section.name.to_owned(), Value::Object(copied.collect()));
     }
-    settings
+    shown
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let stored = json!({
-            "encryption": {"passphrase": "p"},
-            "webhooks": {"retry_count": 3, "signing_key": "k"},
-            "ping": null,
-        });
-        let Value::Object(stored) = stored else { unreachable!() };
-        assert_eq!(
-            Value::Object(public(stored)),
-            json!({"encryption": {}, "webhooks": {"retry_count": 3}, "ping": null})
-        );
-    }
-}
+mod tests;
