@@ -1,7 +1,7 @@
 //! What does a request find here? Handles on everything that outlives it. No logic: who may what,
 //! and what happens then, is in the folders of the resources.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::http::HeaderValue;
 use gateward_auth::{Hs256Key, Verifier, VerifierRules};
@@ -13,12 +13,13 @@ use crate::{
     config::Config,
     db::Database,
     devices::Devices,
-    events::{Bus, EventMetrics},
+    events::{Bus, EventMetrics, Events, Listener},
     health::Pings,
     messages::Messages,
     metrics::Metrics,
     otp::Codes,
     server::StartError,
+    shared::{Caches, PubSub},
     users::Users,
     webhooks::Webhooks,
 };
@@ -33,16 +34,20 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) verifier: Verifier,
-    pub(crate) events: Bus,
+    pub(crate) events: Events,
     pub(crate) users: Users,
-    pub(crate) devices: Devices,
+    pub(crate) devices: Arc<Devices>,
     pub(crate) messages: Messages,
     pub(crate) webhooks: Webhooks,
     pub(crate) codes: Codes,
     pub(crate) pings: Pings,
     pub(crate) metrics: Metrics,
     pub(crate) links: Links,
+    /// Where each resource has its caches.
+    #[expect(dead_code, reason = "those who keep something come with their own changes")]
+    pub(crate) caches: Caches,
     clock: Clock,
+    _listener: Listener,
 }
 
 /// `Link` headers (WIRE §1.6).
@@ -65,6 +70,13 @@ impl App {
         let registry = Registry::new();
         let event_metrics = EventMetrics::new(&registry)?;
         let metrics = Metrics::new(registry)?;
+        let caches = Caches::open(&config.cache, clock.clone());
+        let caches = caches.await.map_err(|error| StartError::Shared("cache.url", error))?;
+        let others = PubSub::open(&config.pubsub, gateward_contract::nanoid::nanoid(random::bytes()));
+        let others = others.await.map_err(|error| StartError::Shared("pubsub.url", error))?;
+        let devices = Arc::new(Devices::new(database.clone(), others.clone()));
+        let bus = Bus::new(event_metrics.clone());
+        let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), event_metrics.clone());
         let links = Links {
             user_api: HeaderValue::from_static(headers::LINK_USER_API),
             elsewhere: config
@@ -77,9 +89,9 @@ impl App {
         Ok(Self {
             links,
             verifier: Verifier::new(key, rules),
-            events: Bus::new(event_metrics),
+            events: Events::new(Arc::clone(&devices), bus, others, None, event_metrics),
             users: Users::new(database.clone(), random::bytes()),
-            devices: Devices::new(database.clone()),
+            devices,
             messages: Messages::new(database.clone()),
             webhooks: Webhooks::new(database.clone()),
             codes: Codes::new(config.otp),
@@ -87,7 +99,9 @@ impl App {
             metrics,
             config,
             database,
+            caches,
             clock,
+            _listener: listener,
         })
     }
 

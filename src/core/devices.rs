@@ -9,10 +9,10 @@ mod requests;
 mod routes;
 mod store;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use model::DeviceId;
-pub(crate) use model::{Device, DeviceView, NewDevice, SimCard};
+pub(crate) use model::{Device, DeviceView, Elsewhere, NewDevice, PushTarget, SimCard};
 use online::Online;
 pub(crate) use online::PERIOD;
 pub(crate) use routes::routes;
@@ -20,6 +20,7 @@ pub(crate) use routes::routes;
 use crate::{
     Timestamp,
     db::{Database, StoreError},
+    shared::{PubSub, Topic},
     users::{NewUser, UserError, UserId, Users},
 };
 use known::KnownDevices;
@@ -31,26 +32,30 @@ pub(crate) struct Devices {
     store: Store,
     known: KnownDevices,
     online: Online,
+    /// Hear of it when a device is changed or deleted.
+    others: PubSub,
 }
 
 impl Devices {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, others: PubSub) -> Self {
         Self {
             store: Store(database),
             known: KnownDevices::new(),
             online: Online::default(),
+            others,
         }
     }
 
     /// The device of that token, which is seen now; `None` if there is none.
     pub(crate) async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Option<Arc<Device>>, StoreError> {
-        let device = match self.known.recall(token) {
+        let session = self.others.session();
+        let device = match self.known.recall(token, session) {
             Some(device) => Some(device),
             None => {
-                let changes = self.known.changes();
+                let began = self.known.look_up(session);
                 let found = self.store.by_token(token).await?.map(Arc::new);
                 if let Some(device) = &found {
-                    self.known.remember(Arc::clone(device), changes);
+                    self.known.remember(device, began);
                 }
                 found
             }
@@ -86,7 +91,62 @@ impl Devices {
     ) -> Result<(), StoreError> {
         self.store.update(&device.id, push_token, sim_cards, now).await?;
         self.known.forget(&device.token);
+        self.tell_others(&device.id, false);
         Ok(())
+    }
+
+    /// A device of a user, to be told something, if it is known without asking the database.
+    pub(crate) fn known_target(&self, user: &str, id: &str) -> Option<PushTarget> {
+        let device = self.known.recall_by_id(&DeviceId::stored(id), self.others.session())?;
+        (device.user.as_str() == user).then(|| PushTarget::from(&*device))
+    }
+
+    /// One device of a user or all of them, to be told something.
+    pub(crate) async fn targets(&self, user: &str, id: Option<&str>) -> Result<Vec<PushTarget>, StoreError> {
+        let Some(id) = id else {
+            let devices = self.store.list(&UserId::stored(user)).await?;
+            return Ok(devices.iter().map(PushTarget::from).collect());
+        };
+        if let Some(target) = self.known_target(user, id) {
+            return Ok(vec![target]);
+        }
+        let began = self.known.look_up(self.others.session());
+        let device = self.store.by_id(&UserId::stored(user), &DeviceId::stored(id)).await?;
+        let device = device.map(Arc::new);
+        if let Some(device) = &device {
+            self.known.remember(device, began);
+        }
+        Ok(device.iter().map(|device| PushTarget::from(&**device)).collect())
+    }
+
+    /// Another process changed or deleted a device.
+    pub(crate) fn changed_elsewhere(&self, change: &Elsewhere) {
+        self.known.forget_by_id(&DeviceId::stored(&change.device_id));
+    }
+
+    /// Other processes changed devices, and nobody knows which.
+    pub(crate) fn forget_all(&self) {
+        self.known.forget_all();
+    }
+
+    /// Tells the other processes that a device is no longer what they know. Those that do not hear it while they listen
+    /// are few: it is said again for as long as a device is known.
+    fn tell_others(&self, device: &DeviceId, deleted: bool) {
+        if !self.others.has_others() {
+            return;
+        }
+        let (others, device_id) = (self.others.clone(), device.as_str().to_owned());
+        tokio::spawn(async move {
+            let change = Elsewhere { device_id, deleted };
+            let mut told = others.publish(Topic::Devices, &change).await;
+            for _ in 0..known::TTL.as_secs() {
+                if told.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                told = others.publish(Topic::Devices, &change).await;
+            }
+        });
     }
 
     /// A user's devices, by id.
@@ -94,12 +154,15 @@ impl Devices {
         self.store.list(user).await
     }
 
-    /// Deletes a device with all that is its own. Nothing happens if it is not the user's.
-    pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<(), StoreError> {
-        if let Some(token) = self.store.delete(user, id).await? {
-            self.known.forget(&token);
-        }
-        Ok(())
+    /// Deletes a device with all that is its own, and answers whether it was there. Nothing happens if it is not the
+    /// user's.
+    pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<bool, StoreError> {
+        let Some(token) = self.store.delete(user, id).await? else {
+            return Ok(false);
+        };
+        self.known.forget(&token);
+        self.tell_others(&DeviceId::stored(id), true);
+        Ok(true)
     }
 
     /// Writes down which devices were seen since the last time, and says how many.

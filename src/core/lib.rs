@@ -21,6 +21,7 @@ mod metrics;
 mod otp;
 mod server;
 mod settings;
+mod shared;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 mod testing;
@@ -31,4 +32,5 @@ mod webhooks;
 pub(crate) use app::App;
 pub use db::OpenError;
 pub use server::{RunError, Server, StartError, run};
+pub use shared::AddressError;
 pub(crate) use timestamp::Timestamp;

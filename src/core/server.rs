@@ -8,7 +8,7 @@ use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{App, config::Config, db, devices, http};
+use crate::{App, config::Config, db, devices, http, shared::AddressError};
 
 /// How long a stopping process waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -30,6 +30,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// `cache.url` or `pubsub.url`
+    #[error("{0}: {1}")]
+    Shared(&'static str, AddressError),
     /// A metric is named twice: a mistake of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricError),

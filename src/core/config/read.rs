@@ -14,6 +14,7 @@ use super::{
     Backend, Cleanup, Config, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse,
     Tasks, database,
 };
+use crate::shared;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -121,12 +122,11 @@ fn backend(reader: &mut Reader<'_>, key: &str) -> Backend {
     reader.declare(key, "memory://");
     let backend = reader.parsed_unseen(key, "memory://, or redis://host:port/database", |text| match text {
         "memory://" => Ok(Backend::Memory),
-        _ if text.starts_with("redis://") => Ok(Backend::Redis(Secret::new(text))),
-        _ => Err("not the url of a store".to_owned()),
+        _ => match shared::check_address(text) {
+            Ok(()) => Ok(Backend::Redis(Secret::new(text))),
+            Err(_) => Err("not the url of a store".to_owned()),
+        },
     });
-    if let Some(Backend::Redis(_)) = backend {
-        reader.warning(key, "redis is not used yet: what belongs there stays in this process");
-    }
     backend.unwrap_or(Backend::Memory)
 }
 

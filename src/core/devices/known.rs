@@ -1,5 +1,8 @@
 //! Which tokens belong to which devices? Remembered for a while, because a phone asks often
 //! (WIRE §2.8). Unknown tokens are not remembered.
+//!
+//! Other processes say when they change a device. What was remembered before a gap in what we hear of them counts no
+//! more: a device that was deleted there would stay known here.
 
 use std::{
     sync::{
@@ -11,47 +14,69 @@ use std::{
 
 use moka::sync::Cache;
 
-use super::Device;
+use super::{Device, DeviceId};
+use crate::shared::Session;
 
 /// How long a device is remembered.
-const TTL: Duration = Duration::from_secs(600);
+pub(super) const TTL: Duration = Duration::from_secs(600);
 /// So many devices at once.
 const CAPACITY: u64 = 10_000;
 
-/// Devices by token.
+/// Devices by token, and tokens by device.
 #[derive(Debug)]
 pub(super) struct KnownDevices {
-    entries: Cache<String, Arc<Device>>,
+    entries: Cache<String, (Session, Arc<Device>)>,
+    tokens: Cache<DeviceId, String>,
     changes: AtomicU64,
+}
+
+/// When a look-up began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LookUp {
+    changes: u64,
+    session: Option<Session>,
 }
 
 impl KnownDevices {
     pub(super) fn new() -> Self {
-        let entries = Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build();
         Self {
-            entries,
+            entries: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
+            tokens: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
             changes: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn recall(&self, token: &str) -> Option<Arc<Device>> {
-        self.entries.get(token)
+    /// The device of a token; `now` is the session that we are in.
+    pub(super) fn recall(&self, token: &str, now: Option<Session>) -> Option<Arc<Device>> {
+        let (session, device) = self.entries.get(token)?;
+        (now == Some(session)).then_some(device)
+    }
+
+    /// The same by its id.
+    pub(super) fn recall_by_id(&self, id: &DeviceId, now: Option<Session>) -> Option<Arc<Device>> {
+        self.recall(&self.tokens.get(id)?, now)
     }
 
     /// To be taken before a device is looked up, and given back to [`Self::remember`].
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::SeqCst)
+    pub(super) fn look_up(&self, session: Option<Session>) -> LookUp {
+        LookUp {
+            changes: self.changes.load(Ordering::SeqCst),
+            session,
+        }
     }
 
-    /// Keeps a device, unless one was changed since `changes` was taken.
+    /// Keeps a device, unless one was changed since the look-up began, or nobody could have told us.
     ///
     /// INVARIANT(no deleted device is known): a look-up that began before a deletion and ends
     /// after it leaves nothing behind. Test: `tests::a_look_up_that_overlaps_a_change_is_not_kept`.
-    pub(super) fn remember(&self, device: Arc<Device>, changes: u64) {
-        let token = device.token.clone();
-        self.entries.insert(token.clone(), device);
-        if self.changes() != changes {
-            self.entries.invalidate(&token);
+    pub(super) fn remember(&self, device: &Arc<Device>, began: LookUp) {
+        let Some(session) = began.session else {
+            return;
+        };
+        self.tokens.insert(device.id.clone(), device.token.clone());
+        self.entries.insert(device.token.clone(), (session, Arc::clone(device)));
+        if self.changes.load(Ordering::SeqCst) != began.changes {
+            self.entries.invalidate(&device.token);
         }
     }
 
@@ -60,43 +85,22 @@ impl KnownDevices {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.entries.invalidate(token);
     }
+
+    /// The same by its id.
+    pub(super) fn forget_by_id(&self, id: &DeviceId) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if let Some(token) = self.tokens.remove(id) {
+            self.entries.invalidate(&token);
+        }
+    }
+
+    /// Drops all.
+    pub(super) fn forget_all(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.entries.invalidate_all();
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Timestamp, devices::DeviceId, users::UserId};
-
-    fn device() -> Arc<Device> {
-        let then = Timestamp::from_millis(0);
-        Arc::new(Device {
-            id: DeviceId::stored("d"),
-            user: UserId::stored("U"),
-            name: None,
-            token: "t".into(),
-            sim_cards: Vec::new(),
-            last_seen: then,
-            created_at: then,
-            updated_at: then,
-        })
-    }
-
-    #[test]
-    fn a_device_is_known_until_it_changes() {
-        let known = KnownDevices::new();
-        known.remember(device(), known.changes());
-        assert!(known.recall("t").is_some());
-        assert!(known.recall("T").is_none());
-        known.forget("t");
-        assert!(known.recall("t").is_none());
-    }
-
-    #[test]
-    fn a_look_up_that_overlaps_a_change_is_not_kept() {
-        let known = KnownDevices::new();
-        let before = known.changes();
-        known.forget("t");
-        known.remember(device(), before);
-        assert!(known.recall("t").is_none());
-    }
-}
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

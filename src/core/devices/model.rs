@@ -36,10 +36,36 @@ pub(crate) struct Device {
     pub(crate) name: Option<String>,
     /// What it proves itself by.
     pub(crate) token: String,
+    /// Where pushes for it go; `None`: it listens to events instead.
+    pub(crate) push_token: Option<String>,
     pub(crate) sim_cards: Vec<SimCard>,
     pub(crate) last_seen: Timestamp,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+}
+
+/// A device that is to hear of something.
+pub(crate) struct PushTarget {
+    pub(crate) device: DeviceId,
+    /// `None`: it listens to events.
+    pub(crate) push_token: Option<String>,
+}
+
+impl From<&Device> for PushTarget {
+    fn from(device: &Device) -> Self {
+        Self {
+            device: device.id.clone(),
+            push_token: device.push_token.clone(),
+        }
+    }
+}
+
+/// What one process tells the others of a device.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Elsewhere {
+    pub(crate) device_id: String,
+    /// Else it was changed.
+    pub(crate) deleted: bool,
 }
 
 /// A device that does not exist yet.

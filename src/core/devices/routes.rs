@@ -42,7 +42,9 @@ async fn remove(
     Caller(user): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    app.devices.delete(&user, &id).await?;
+    if app.devices.delete(&user, &id).await? {
+        app.events.end(&id);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

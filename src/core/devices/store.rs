@@ -27,6 +27,15 @@ impl Store {
         Ok(row.map(|row| device(&row)).transpose()?)
     }
 
+    pub(super) async fn by_id(&self, user: &UserId, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        let row = sqlx::query("SELECT * FROM devices WHERE id = ? AND user_id = ?")
+            .bind(id.as_str())
+            .bind(user.as_str())
+            .fetch_optional(self.0.reader())
+            .await?;
+        Ok(row.map(|row| device(&row)).transpose()?)
+    }
+
     /// By id.
     pub(super) async fn list(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query(BY_USER)
@@ -125,6 +134,7 @@ fn device(row: &SqliteRow) -> Result<Device, sqlx::Error> {
         user: UserId::stored(row.try_get("user_id")?),
         name: row.try_get("name")?,
         token: row.try_get("auth_token")?,
+        push_token: row.try_get("push_token")?,
         sim_cards: serde_json::from_str(&sim_cards).map_err(|error| sqlx::Error::Decode(error.into()))?,
         last_seen: row.try_get("last_seen")?,
         created_at: row.try_get("created_at")?,

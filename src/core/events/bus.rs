@@ -16,15 +16,6 @@ use super::{Event, EventMetrics, Kind, frame};
 /// How many events may wait for one connection; those that come on top are dropped for it (WIRE §4.10).
 const BUFFER: usize = 8;
 
-/// Whom an event is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Audience<'a> {
-    /// One device, by its id.
-    Device(&'a str),
-    /// Every device of a user, by the user's id as it is stored.
-    User(&'a str),
-}
-
 /// The open event streams of this process. A cheap handle: clones are the same bus.
 #[derive(Clone, Debug)]
 pub(crate) struct Bus {
@@ -96,29 +87,25 @@ impl Bus {
         }
     }
 
-    /// Hands the event to every stream of the audience. Returns at once; nobody is waited for.
-    pub(crate) fn publish(&self, audience: Audience<'_>, event: &Event) -> Published {
-        let waiting = Waiting {
-            kind: event.kind,
-            frame: frame::render(event),
-            since: Instant::now(),
-        };
+    /// Hands the event to every stream of the device. Returns at once; nobody is waited for.
+    pub(crate) fn publish(&self, device: &str, event: &Event) -> Published {
         let streams = self.lock();
-        let mut published = Published::default();
-        match audience {
-            Audience::Device(device) => {
-                for stream in streams.by_device.get(device).into_iter().flatten() {
-                    stream.offer(&waiting, &mut published);
-                }
-            }
-            Audience::User(user) => {
-                let everybody = streams.by_device.values().flatten();
-                for stream in everybody.filter(|stream| stream.user == user) {
-                    stream.offer(&waiting, &mut published);
-                }
-            }
-        }
+        let of_device = streams.by_device.get(device).into_iter().flatten();
+        let published = offer(of_device, event);
         drop(streams);
+        self.count(event, published)
+    }
+
+    /// The same for every device of the user.
+    pub(super) fn publish_to_user(&self, user: &str, event: &Event) -> Published {
+        let streams = self.lock();
+        let everybody = streams.by_device.values().flatten();
+        let published = offer(everybody.filter(|stream| stream.user == user), event);
+        drop(streams);
+        self.count(event, published)
+    }
+
+    fn count(&self, event: &Event, published: Published) -> Published {
         self.metrics.published(event.kind, published);
         tracing::debug!(
             event = event.kind.name(),
@@ -127,6 +114,11 @@ impl Bus {
             "event published"
         );
         published
+    }
+
+    /// Ends the streams of a device. Events already in a buffer still go out.
+    pub(crate) fn end(&self, device: &str) {
+        self.lock().by_device.remove(device);
     }
 
     /// Ends every stream, and every later one at once. Events already in a buffer still go out.
@@ -150,6 +142,20 @@ impl Bus {
     fn lock(&self) -> MutexGuard<'_, Streams> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn offer<'a>(streams: impl Iterator<Item = &'a Stream>, event: &Event) -> Published {
+    let mut waiting = None;
+    let mut published = Published::default();
+    for stream in streams {
+        let waiting = waiting.get_or_insert_with(|| Waiting {
+            kind: event.kind,
+            frame: frame::render(event),
+            since: Instant::now(),
+        });
+        stream.offer(waiting, &mut published);
+    }
+    published
 }
 
 impl Stream {
@@ -197,7 +203,7 @@ impl Drop for Subscription {
 pub(super) mod tests {
     use gateward_boot::metrics::Metrics as Registry;
 
-    use super::{Audience, BUFFER, Bus, Published};
+    use super::{BUFFER, Bus, Published};
     use crate::events::{Event, EventMetrics, Kind};
 
     /// A bus that nobody reads the metrics of.
@@ -220,7 +226,7 @@ pub(super) mod tests {
         let mut first = bus.subscribe("ALICE", "phone");
         let mut second = bus.subscribe("ALICE", "phone");
         let mut other = bus.subscribe("ALICE", "tablet");
-        let published = bus.publish(Audience::Device("phone"), &event());
+        let published = bus.publish("phone", &event());
         assert_eq!(published, Published { streams: 2, dropped: 0 });
         assert!(first.next().await.is_some());
         assert!(second.next().await.is_some());
@@ -233,7 +239,7 @@ pub(super) mod tests {
         let _phone = bus.subscribe("ALICE", "phone");
         let _tablet = bus.subscribe("ALICE", "tablet");
         let mut stranger = bus.subscribe("BOB", "other");
-        assert_eq!(bus.publish(Audience::User("ALICE"), &event()).streams, 2);
+        assert_eq!(bus.publish_to_user("ALICE", &event()).streams, 2);
         assert!(stranger.events.try_recv().is_err());
     }
 
@@ -242,10 +248,10 @@ pub(super) mod tests {
         let bus = quiet_bus();
         let mut slow = bus.subscribe("ALICE", "phone");
         for _ in 0..BUFFER {
-            bus.publish(Audience::Device("phone"), &event());
+            bus.publish("phone", &event());
         }
         let mut quick = bus.subscribe("ALICE", "phone");
-        let published = bus.publish(Audience::Device("phone"), &event());
+        let published = bus.publish("phone", &event());
         assert_eq!(published, Published { streams: 1, dropped: 1 });
         assert!(quick.next().await.is_some());
         for _ in 0..BUFFER {
@@ -258,12 +264,24 @@ pub(super) mod tests {
     async fn closing_ends_open_streams_after_what_they_hold_and_later_ones_at_once() {
         let bus = quiet_bus();
         let mut stream = bus.subscribe("ALICE", "phone");
-        bus.publish(Audience::Device("phone"), &event());
+        bus.publish("phone", &event());
         bus.close();
         assert!(stream.next().await.is_some());
         assert!(stream.next().await.is_none());
         assert!(bus.subscribe("ALICE", "phone").next().await.is_none());
         assert_eq!(open_streams(&bus), 0);
+    }
+
+    #[tokio::test]
+    async fn the_streams_of_one_device_can_be_ended() {
+        let bus = quiet_bus();
+        let mut gone = bus.subscribe("ALICE", "phone");
+        let mut other = bus.subscribe("ALICE", "tablet");
+        bus.end("phone");
+        assert!(gone.next().await.is_none());
+        drop(gone);
+        bus.publish("tablet", &event());
+        assert!(other.next().await.is_some());
     }
 
     #[test]
@@ -281,16 +299,15 @@ pub(super) mod tests {
     async fn what_happens_is_counted_under_the_reference_s_names() {
         let registry = Registry::new();
         let bus = Bus::new(EventMetrics::new(&registry).unwrap());
-        bus.publish(Audience::Device("phone"), &event());
+        bus.publish("phone", &event());
         let mut stream = bus.subscribe("ALICE", "phone");
         for _ in 0..=BUFFER {
-            bus.publish(Audience::Device("phone"), &event());
+            bus.publish("phone", &event());
         }
         stream.next().await;
         stream.kept_alive();
         let text = registry.text().unwrap();
         for line in [
-            "sms_events_enqueued_total{event=\"MessageEnqueued\"} 10",
             "sms_events_sent_total{delivery_type=\"sse\",event=\"MessageEnqueued\"} 8",
             "sms_events_failed_total{delivery_type=\"sse\",event=\"MessageEnqueued\",reason=\"provider_failed\"} 2",
             "sms_sse_active_connections 1",

@@ -2,6 +2,7 @@
 //!
 //! It does not know who gets them nor how they travel.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What happened. Phones compare the names exactly (WIRE §12.17).
@@ -20,6 +21,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [
+        Self::MessageEnqueued,
+        Self::MessageCancelled,
+        Self::WebhooksUpdated,
+        Self::SettingsUpdated,
+        Self::MessagesExportRequested,
+    ];
+
+    /// The kind with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name on the wire, and the label of metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -38,7 +52,7 @@ pub(crate) struct Event {
     /// What happened.
     pub(crate) kind: Kind,
     /// Empty for most kinds.
-    pub(crate) data: BTreeMap<&'static str, String>,
+    pub(crate) data: BTreeMap<Cow<'static, str>, String>,
 }
 
 impl Event {
@@ -54,7 +68,16 @@ impl Event {
     pub(crate) fn message_cancelled(message_id: String) -> Self {
         Self {
             kind: Kind::MessageCancelled,
-            data: BTreeMap::from([("messageId", message_id)]),
+            data: BTreeMap::from([("messageId".into(), message_id)]),
+        }
+    }
+
+    /// The data as JSON: an object of texts, or `null` when there are none.
+    pub(crate) fn data_json(&self) -> Vec<u8> {
+        if self.data.is_empty() {
+            b"null".to_vec()
+        } else {
+            gateward_contract::json::to_vec(&self.data)
         }
     }
 }

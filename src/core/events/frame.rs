@@ -12,13 +12,8 @@ pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b":keepalive\n\n");
 /// `event:` and `data:` lines. There is always a `data:` line, `null` when there is nothing to say: phones do not
 /// deliver an event without one (WIRE §12.18).
 pub(crate) fn render(event: &Event) -> Bytes {
-    let data = if event.data.is_empty() {
-        b"null".to_vec()
-    } else {
-        gateward_contract::json::to_vec(&event.data)
-    };
     let mut frame = format!("event: {}\ndata: ", event.kind.name()).into_bytes();
-    frame.extend_from_slice(&data);
+    frame.extend_from_slice(&event.data_json());
     frame.extend_from_slice(b"\n\n");
     frame.into()
 }

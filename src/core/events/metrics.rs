@@ -21,8 +21,11 @@ pub(crate) struct EventMetrics {
 
 /// From a microsecond to a tenth of a second, as in the reference.
 const LATENCY_BUCKETS: [f64; 11] = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1];
-/// How an event was delivered; pushes count for themselves.
+/// How an event was delivered.
 const SSE: &str = "sse";
+const PUSH: &str = "push";
+/// What is not known of an event.
+const UNKNOWN: &str = "unknown";
 
 impl EventMetrics {
     /// Registers them.
@@ -62,10 +65,36 @@ impl EventMetrics {
         })
     }
 
-    /// An event was offered to every stream that should have it.
+    /// Something happened that phones should hear of.
+    pub(super) fn enqueued(&self, kind: Kind) {
+        self.enqueued.with_label_values(&[kind.name()]).inc();
+    }
+
+    /// The push queue took an event, or not.
+    pub(super) fn pushed(&self, kind: Kind, taken: bool) {
+        if taken {
+            self.sent.with_label_values(&[kind.name(), PUSH]).inc();
+        } else {
+            let labels = [kind.name(), PUSH, "provider_failed"];
+            self.failed.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Other processes, or whoever knows the devices, could not be told of an event.
+    pub(super) fn unpublished(&self, kind: Kind) {
+        let labels = [kind.name(), UNKNOWN, "publish_error"];
+        self.failed.with_label_values(&labels).inc();
+    }
+
+    /// Another process said something that we do not understand.
+    pub(super) fn garbled(&self) {
+        let labels = [UNKNOWN, UNKNOWN, "serialization_error"];
+        self.failed.with_label_values(&labels).inc();
+    }
+
+    /// An event was offered to every stream here that should have it.
     pub(super) fn published(&self, kind: Kind, published: Published) {
         let event = kind.name();
-        self.enqueued.with_label_values(&[event]).inc();
         if published.streams > 0 {
             self.sent.with_label_values(&[event, SSE]).inc();
         } else {

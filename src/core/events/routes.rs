@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Routes {
 
 /// Answers at once and goes on until one side closes. The reference sends its head with the first event only.
 async fn listen(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Response {
-    let subscription = app.events.subscribe(device.user.as_str(), device.id.as_str());
+    let subscription = app.events.bus().subscribe(device.user.as_str(), device.id.as_str());
     let head = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -77,7 +77,7 @@ mod tests {
     use super::frames;
     use crate::events::bus::tests::{open_streams, quiet_bus};
     use crate::events::frame::KEEP_ALIVE;
-    use crate::events::{Audience, Event, Kind};
+    use crate::events::{Event, Kind};
     use crate::testing::{Bench, bearer, request};
 
     const PERIOD: Duration = Duration::from_secs(15);
@@ -140,7 +140,7 @@ mod tests {
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), Duration::ZERO));
         let quiet = tokio::time::timeout(Duration::from_secs(86_400), frames.next());
         assert!(quiet.await.is_err());
-        bus.publish(Audience::Device("phone"), &Event::plain(Kind::WebhooksUpdated));
+        bus.publish("phone", &Event::plain(Kind::WebhooksUpdated));
         let expected = Bytes::from_static(b"event: WebhooksUpdated\ndata: null\n\n");
         assert_eq!(frames.next().await, Some(Ok(expected)));
     }
@@ -149,7 +149,7 @@ mod tests {
     async fn events_come_at_once_and_the_end_of_the_bus_is_the_end() {
         let bus = quiet_bus();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), PERIOD));
-        bus.publish(Audience::Device("phone"), &Event::message_cancelled("e1".to_owned()));
+        bus.publish("phone", &Event::message_cancelled("e1".to_owned()));
         let expected = Bytes::from_static(b"event: MessageCancelled\ndata: {\"messageId\":\"e1\"}\n\n");
         assert_eq!(frames.next().now_or_never(), Some(Some(Ok(expected))));
         bus.close();

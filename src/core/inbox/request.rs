@@ -71,12 +71,12 @@ impl InboxRequest {
     fn event(&self, types: Option<String>, delivery: &str) -> Event {
         let triggers = delivery != DISABLED;
         let mut data = BTreeMap::from([
-            ("since", written(self.since)),
-            ("until", written(self.until)),
-            ("webhookDelivery", delivery.to_owned()),
-            ("triggerWebhooks", triggers.to_string()),
+            ("since".into(), written(self.since)),
+            ("until".into(), written(self.until)),
+            ("webhookDelivery".into(), delivery.to_owned()),
+            ("triggerWebhooks".into(), triggers.to_string()),
         ]);
-        data.extend(types.map(|types| ("messageTypes", types)));
+        data.extend(types.map(|types| ("messageTypes".into(), types)));
         Event {
             kind: Kind::MessagesExportRequested,
             data,

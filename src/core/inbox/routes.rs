@@ -54,13 +54,12 @@ async fn export(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody
 
 /// An unknown device hears nothing, and nobody says so.
 async fn tell(app: &App, user: &UserId, device: Option<&str>, event: &Event) -> Result<(), ApiError> {
-    let audience = match device {
-        None => Audience::User(user.as_str()),
-        Some(device) if app.messages.devices(user, Some(device), None).await?.is_empty() => return Ok(()),
-        Some(device) => Audience::Device(device),
-    };
-    app.events.publish(audience, event);
-    Ok(())
+    let user = user.as_str();
+    let audience = device.map_or(Audience::User(user), |device| Audience::Device { user, device });
+    app.events.deliver(audience, event).await.map_err(|error| {
+        let text = format!("failed to notify device: {error}");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    })
 }
 
 /// The reference says `Accepted` as text, which its own Python client cannot read (WIRE §14.2).

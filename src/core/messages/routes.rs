@@ -64,7 +64,10 @@ async fn send(
         }
     }
     count(&app, MessageState::Pending);
-    let audience = Audience::Device(device.as_str());
+    let audience = Audience::Device {
+        user: user.as_str(),
+        device: device.as_str(),
+    };
     app.events.publish(audience, &Event::plain(Kind::MessageEnqueued));
 
     let public_path = app.config.http.api.as_ref().map_or("/api", |api| api.path.as_str());
@@ -166,7 +169,11 @@ async fn cancel(
         ApiError::new(status, refusal.to_string())
     })?;
     let event = Event::message_cancelled(message.id.clone());
-    app.events.publish(Audience::Device(&message.device), &event);
+    let audience = Audience::Device {
+        user: user.as_str(),
+        device: &message.device,
+    };
+    app.events.publish(audience, &event);
     Ok(Json(message))
 }
 

@@ -38,7 +38,10 @@ async fn put(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody) -
         return Err(ApiError::bad_request(text));
     }
     let audience = match &webhook.device_id {
-        Some(device) => Audience::Device(device),
+        Some(device) => Audience::Device {
+            user: user.as_str(),
+            device,
+        },
         None => Audience::User(user.as_str()),
     };
     app.events.publish(audience, &Event::plain(Kind::WebhooksUpdated));

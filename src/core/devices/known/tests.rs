@@ -1,0 +1,64 @@
+//! What is remembered, and for how long.
+
+use super::*;
+use crate::{Timestamp, config, shared::PubSub, users::UserId};
+
+fn device() -> Arc<Device> {
+    let then = Timestamp::from_millis(0);
+    Arc::new(Device {
+        id: DeviceId::stored("d"),
+        user: UserId::stored("U"),
+        name: None,
+        token: "t".into(),
+        push_token: None,
+        sim_cards: Vec::new(),
+        last_seen: then,
+        created_at: then,
+        updated_at: then,
+    })
+}
+
+/// The only session of a process that is alone.
+async fn session() -> Option<Session> {
+    let alone = config::Pubsub {
+        url: config::Backend::Memory,
+        buffer_size: 1,
+    };
+    PubSub::open(&alone, String::new()).await.unwrap().session()
+}
+
+#[tokio::test]
+async fn a_device_is_known_until_it_changes() {
+    let (known, now) = (KnownDevices::new(), session().await);
+    let id = DeviceId::stored("d");
+    let forget: [&dyn Fn(); 3] = [&|| known.forget("t"), &|| known.forget_by_id(&id), &|| {
+        known.forget_all()
+    }];
+    for forget in forget {
+        known.remember(&device(), known.look_up(now));
+        assert!(known.recall("t", now).is_some());
+        assert!(known.recall_by_id(&id, now).is_some());
+        forget();
+        assert!(known.recall("t", now).is_none());
+        assert!(known.recall_by_id(&id, now).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_overlaps_a_change_is_not_kept() {
+    let (known, now) = (KnownDevices::new(), session().await);
+    let began = known.look_up(now);
+    known.forget_by_id(&DeviceId::stored("d"));
+    known.remember(&device(), began);
+    assert!(known.recall("t", now).is_none());
+}
+
+#[tokio::test]
+async fn nothing_is_known_while_the_others_cannot_be_heard() {
+    let (known, now) = (KnownDevices::new(), session().await);
+    known.remember(&device(), known.look_up(None));
+    assert!(known.recall("t", now).is_none());
+    known.remember(&device(), known.look_up(now));
+    assert!(known.recall("t", None).is_none());
+    assert!(known.recall("t", now).is_some());
+}

@@ -1,0 +1,136 @@
+//! What waits to be taken all at once, by whichever process comes first? Bytes by key, the last one wins. They do not
+//! expire.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use redis::cmd;
+
+use super::PREFIX;
+use super::link::{Link, Unavailable};
+
+/// A cheap handle. All methods fail with [`Unavailable`] when Redis does; in memory they never do.
+#[derive(Clone, Debug)]
+pub(crate) struct Backlog(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Memory(Arc<Mutex<HashMap<String, Bytes>>>),
+    /// A hash of this name.
+    Redis(Link, String),
+}
+
+impl Backlog {
+    pub(super) fn in_memory() -> Self {
+        Self(Store::Memory(Arc::default()))
+    }
+
+    pub(super) fn in_redis(link: Link, name: &str) -> Self {
+        Self(Store::Redis(link, format!("{PREFIX}{name}:waiting")))
+    }
+
+    /// Takes the place of what waits under that key.
+    pub(crate) async fn put(&self, key: &str, value: impl Into<Bytes>) -> Result<(), Unavailable> {
+        let value = value.into();
+        match &self.0 {
+            Store::Memory(waiting) => {
+                lock(waiting).insert(key.to_owned(), value);
+                Ok(())
+            }
+            Store::Redis(link, name) => {
+                let mut command = cmd("HSET");
+                command.arg(name).arg(key).arg(&*value);
+                link.ask(async |connection| command.query_async(connection).await).await
+            }
+        }
+    }
+
+    /// Puts something back, unless there is something newer under that key.
+    pub(crate) async fn put_back(&self, key: &str, value: impl Into<Bytes>) -> Result<(), Unavailable> {
+        let value = value.into();
+        match &self.0 {
+            Store::Memory(waiting) => {
+                lock(waiting).entry(key.to_owned()).or_insert(value);
+                Ok(())
+            }
+            Store::Redis(link, name) => {
+                let mut command = cmd("HSETNX");
+                command.arg(name).arg(key).arg(&*value);
+                link.ask(async |connection| command.query_async(connection).await).await
+            }
+        }
+    }
+
+    /// All that waits; nobody else gets it then.
+    pub(crate) async fn drain(&self) -> Result<HashMap<String, Bytes>, Unavailable> {
+        match &self.0 {
+            Store::Memory(waiting) => Ok(std::mem::take(&mut lock(waiting))),
+            Store::Redis(link, name) => {
+                let mut taken = redis::pipe();
+                taken.atomic().cmd("HGETALL").arg(name);
+                taken.cmd("UNLINK").arg(name).ignore();
+                let (all,): (HashMap<String, Vec<u8>>,) =
+                    link.ask(async |connection| taken.query_async(connection).await).await?;
+                Ok(all.into_iter().map(|(key, value)| (key, value.into())).collect())
+            }
+        }
+    }
+}
+
+// No code panics while it holds this lock.
+fn lock(waiting: &Mutex<HashMap<String, Bytes>>) -> MutexGuard<'_, HashMap<String, Bytes>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::HashMap;
+
+    use axum::body::Bytes;
+    use gateward_auth::Secret;
+    use gateward_boot::clock::Clock;
+
+    use crate::config::Backend;
+    use crate::shared::redis_server::RedisServer;
+    use crate::shared::{Backlog, Caches};
+
+    async fn suite(backlog: Backlog, other: Backlog) {
+        assert_eq!(backlog.drain().await, Ok(HashMap::new()));
+        backlog.put("a", "old").await.unwrap();
+        backlog.put("a", "new").await.unwrap();
+        backlog.put_back("a", "older").await.unwrap();
+        backlog.put_back("b", &b"\0\xff"[..]).await.unwrap();
+        other.put("a", "of another name").await.unwrap();
+        let expected = [("a", &b"new"[..]), ("b", b"\0\xff")];
+        let expected = expected.map(|(key, value)| (key.to_owned(), Bytes::from(value)));
+        assert_eq!(backlog.drain().await, Ok(expected.into()));
+        assert_eq!(backlog.drain().await, Ok(HashMap::new()));
+        assert_eq!(other.drain().await.map(|all| all.len()), Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_backlog_in_memory_is_taken_once_and_the_last_one_wins() {
+        let caches = Caches::open(&Backend::Memory, Clock::system()).await.unwrap();
+        suite(caches.backlog("first"), caches.backlog("second")).await;
+    }
+
+    #[tokio::test]
+    async fn a_backlog_in_redis_is_taken_once_by_whoever_comes_first() {
+        let server = RedisServer::start().await;
+        let backend = Backend::Redis(Secret::new(server.url()));
+        let caches = Caches::open(&backend, Clock::system()).await.unwrap();
+        suite(caches.backlog("first"), caches.backlog("second")).await;
+
+        let neighbour = Caches::open(&backend, Clock::system()).await.unwrap();
+        let (ours, theirs) = (caches.backlog("first"), neighbour.backlog("first"));
+        for key in 0..100 {
+            ours.put(&key.to_string(), "x").await.unwrap();
+        }
+        let (ours, theirs) = tokio::join!(ours.drain(), theirs.drain());
+        let mut sizes = [ours.unwrap().len(), theirs.unwrap().len()];
+        sizes.sort_unstable();
+        assert_eq!(sizes, [0, 100]);
+    }
+}
