@@ -116,9 +116,9 @@ pub struct Http {
 /// `http.api.*`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicApi {
-    /// `http.api.host`
+    /// `http.api.host`, without a scheme.
     pub host: String,
-    /// `http.api.path`
+    /// `http.api.path`, with a slash in front and none behind (unless it is one).
     pub path: String,
 }
 

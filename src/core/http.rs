@@ -1,10 +1,11 @@
-//! Which way does a request take? Size → envelope (id, links) → shield → canonical path →
+//! Which way does a request take? Connection → limits → envelope (id, links) → shield → canonical path →
 //! route → caller → handler. The order is [`router`]; each step is a file below. It knows no resource.
 
 mod address;
 mod authorization;
 mod body;
 mod caller;
+mod connections;
 mod envelope;
 mod error;
 mod path;
@@ -17,6 +18,7 @@ pub(crate) use address::ClientAddress;
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
 pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};
+pub(crate) use connections::serve;
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use path::segment;
 pub(crate) use reply::Json;

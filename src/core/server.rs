@@ -3,7 +3,6 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
 use tokio::{net::TcpListener, sync::watch};
@@ -90,16 +89,8 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let notes = tokio::spawn(write_down_regularly(Arc::clone(&app), stopping.clone()));
 
-        // Small answers and events must not wait for each other.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(error = %error, "cannot switch off nagle's algorithm");
-            }
-        });
-        let service = http::router(Arc::clone(&app));
-        let service = service.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stopping));
-        let mut serving = std::pin::pin!(serving.into_future());
+        let serving = http::serve(listener, http::router(Arc::clone(&app)), stopped(stopping));
+        let mut serving = std::pin::pin!(serving);
 
         let ended = tokio::select! {
             ended = &mut serving => ended,

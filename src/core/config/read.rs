@@ -89,9 +89,21 @@ fn http(reader: &mut Reader<'_>) -> Http {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3100))),
         worker_listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3101))),
         proxies: reader.networks("http.proxies"),
-        api: host.map(|host| PublicApi { host, path }),
+        api: host.and_then(|host| public_api(&host, &path)),
         openapi: reader.boolean("http.openapi.enabled", false),
     }
+}
+
+/// Put right as the reference does (WIRE §1.1): no scheme, one slash in front and none behind; nothing without a host.
+fn public_api(host: &str, path: &str) -> Option<PublicApi> {
+    let without_scheme = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| host.strip_prefix(scheme));
+    let host = without_scheme.unwrap_or(host).trim_end_matches('/');
+    (!host.is_empty()).then(|| PublicApi {
+        host: host.to_owned(),
+        path: format!("/{}", path.trim_matches('/')),
+    })
 }
 
 fn fcm(reader: &mut Reader<'_>) -> Fcm {

@@ -143,6 +143,27 @@ otp:
 }
 
 #[test]
+fn the_public_address_is_put_right_as_the_reference_does() {
+    for (host, path, expected) in [
+        ("sms.example.com", "/gw", Some(("sms.example.com", "/gw"))),
+        ("https://sms.example.com", "gw/", Some(("sms.example.com", "/gw"))),
+        ("http://sms.example.com:8080/", "/", Some(("sms.example.com:8080", "/"))),
+        ("sms.example.com", "/a/b/", Some(("sms.example.com", "/a/b"))),
+        ("", "/gw", None),
+        ("https://", "/gw", None),
+    ] {
+        let variables = [
+            ("HTTP__API__HOST", host),
+            ("HTTP__API__PATH", path),
+            ("JWT__SECRET", SECRET),
+        ];
+        let api = load(&run("", &variables)).config.http.api;
+        let api = api.as_ref().map(|api| (api.host.as_str(), api.path.as_str()));
+        assert_eq!(api, expected, "{host} {path}");
+    }
+}
+
+#[test]
 fn the_reference_servers_variables_win_over_the_file() {
     let source = run(
         "gateway: { mode: public }\nhttp: { proxies: [ 10.0.0.1 ] }\n",

@@ -1,17 +1,33 @@
-//! What do all answers have in common? A request id and links (WIRE §1.6). It looks into no body.
+//! What do all answers have in common, and what is refused whatever it asks for? A request id and links (WIRE §1.6), and
+//! limits (WIRE §1.4). It looks into no body.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use gateward_contract::{headers, uuid};
 
-use super::{body, path::Area};
+use super::{ApiError, body, path::Area};
 use crate::App;
+
+/// The methods that the reference knows, whatever it does with them.
+const METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::CONNECT,
+    Method::TRACE,
+];
+/// The largest head, in bytes. The reference takes 4096; a sidecar in front, which takes 16 KiB by default, adds its own.
+const MAX_HEAD: usize = 32 * 1024;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static(headers::X_REQUEST_ID);
 
@@ -38,8 +54,16 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Refuses a body that says it is too large before anything of it is read.
-pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Response {
+/// Refuses what the reference's connections refuse, before anything of a body is read: a method that it does not know, a
+/// head or a body that is too large (WIRE §1.3, §1.4). Such answers carry neither id nor links.
+pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response {
+    if !METHODS.contains(request.method()) {
+        return ApiError::text(StatusCode::BAD_REQUEST, "Invalid http method").into_response();
+    }
+    if head_length(&request) > MAX_HEAD {
+        let text = "Request Header Fields Too Large";
+        return ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text).into_response();
+    }
     let length = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -49,4 +73,14 @@ pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
         return body::too_large().into_response();
     }
     next.run(request).await
+}
+
+/// About as many bytes as were sent.
+fn head_length(request: &Request) -> usize {
+    let target = request.uri().path().len() + request.uri().query().map_or(0, str::len);
+    let fields = request.headers().iter();
+    target
+        + fields
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum::<usize>()
 }

@@ -72,5 +72,5 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::new(patterns), path::canonicalise))
         .layer(middleware::from_fn(shield::shield))
         .layer(middleware::from_fn_with_state(app, envelope::wrap))
-        .layer(middleware::from_fn(envelope::refuse_large_bodies))
+        .layer(middleware::from_fn(envelope::refuse_at_the_door))
 }

@@ -4,10 +4,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    http::{Method, header},
-};
+use axum::{body::Body, http::header};
 use futures_util::FutureExt;
 use gateward_auth::{AccessClaims, FamilyId, MintedClaims, TokenId, UnixSeconds};
 use serde_json::json;
@@ -192,6 +189,37 @@ async fn a_body_has_4_mib_at_most() {
 }
 
 #[tokio::test]
+async fn a_method_that_nobody_knows_is_refused_at_the_door() {
+    let bench = Bench::new().await;
+    for path in ["/health", "/nope", "/api/3rdparty/v1/devices"] {
+        for method in ["FROBNICATE", "get", "PROPFIND"] {
+            let answer = bench.ask(method, path, "").await;
+            assert_eq!(answer.text(), (400, "Invalid http method"));
+            assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
+        }
+    }
+    for method in ["OPTIONS", "TRACE", "PUT"] {
+        assert_eq!(bench.ask(method, "/health", "").await.text(), (404, "Not Found"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_32_kib_at_most() {
+    let bench = Bench::new().await;
+    let with = |length: usize| {
+        request("GET", "/health", "")
+            .header("x", "x".repeat(length))
+            .body(Body::empty())
+    };
+    assert_eq!(bench.send(with(32_000).unwrap()).await.status, 200);
+    let answer = bench.send(with(33_000).unwrap()).await;
+    assert_eq!(answer.refusal(), (431, "Request Header Fields Too Large".to_owned()));
+    assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
+    let long = format!("/health?{}", "x".repeat(33_000));
+    assert_eq!(bench.ask("GET", &long, "").await.refusal().0, 431);
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
     let bench = Bench::new().await;
     tokio::time::pause();
@@ -358,8 +386,7 @@ async fn requests_are_counted_by_route() {
     }
     bench.ask("GET", "/api/3rdparty/v1/devices", "").await;
     bench.ask("GET", "/nope/random", "").await;
-    let made_up = Method::from_bytes(b"FROBNICATE").unwrap();
-    bench.ask(made_up.as_str(), "/health", "").await;
+    bench.ask("FROBNICATE", "/health", "").await;
 
     let metrics = bench.ask("GET", "/metrics", "").await;
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));

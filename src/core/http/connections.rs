@@ -1,0 +1,165 @@
+//! How are connections accepted, and when do they end? Limits that hold before a request is one: time for a head and
+//! between requests, size of a head (WIRE §1.4). It knows no route.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+/// How long a connection may wait for a request, and a request for the rest of its head. The sidecar closes connections
+/// that it does not use earlier (`upstream.idle`), so that it never writes to one that we have just closed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of a head that are read at all; what is more ends the connection with 431. A head that can be read and is too
+/// large all the same is answered as the reference does ([`super::envelope`]).
+const MAX_HEAD: usize = 128 * 1024;
+/// How long to wait when the system has no connection to give: the next attempt would fail, too.
+const PAUSE: Duration = Duration::from_secs(1);
+/// After so many failures in a row somebody else has to look into it.
+const FAILURES: u32 = 60;
+
+/// Serves until `stop` is done, then accepts nothing more and waits for requests in flight.
+///
+/// # Errors
+/// When no connection could be accepted for a minute, although there were some.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let mut rules = http1::Builder::new();
+    rules
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(MAX_HEAD);
+    let running = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            connection = accept(&listener) => connection?,
+            () = &mut stop => break,
+        };
+        let router = router.clone();
+        let answer = service_fn(move |request| answer(router.clone(), peer, request));
+        let connection = running.watch(rules.serve_connection(TokioIo::new(stream), answer));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %error, "a connection broke");
+            }
+        });
+    }
+    drop(listener);
+    running.shutdown().await;
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    for _ in 0..FAILURES {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Small answers and events must not wait for each other.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(error = %error, "cannot switch off nagle's algorithm");
+                }
+                return Ok((stream, peer));
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    listener.accept().await
+}
+
+async fn answer(router: Router, peer: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request).await
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::oneshot,
+        time::Instant,
+    };
+
+    use super::*;
+
+    /// A server with one route, until the sender is used or dropped.
+    async fn start() -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route(
+            "/",
+            get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
+        );
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(serve(listener, router, async move {
+            let _ = stopped.await;
+        }));
+        (address, stop, ended)
+    }
+
+    async fn said(connection: &mut TcpStream) -> String {
+        let mut all = String::new();
+        connection.read_to_string(&mut all).await.unwrap();
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_head_and_an_unused_connection_are_waited_for_for_a_minute() {
+        let (address, _stop, _ended) = start().await;
+        for sent in ["GET / HTTP/1.1\r\nHost: x\r\n", "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(sent.as_bytes()).await.unwrap();
+            let start = Instant::now();
+            let said = said(&mut connection).await;
+            assert_eq!(said.contains(" 200 OK"), sent.ends_with("\r\n\r\n"), "{said}");
+            assert!(
+                start.elapsed() >= PATIENCE - Duration::from_secs(1),
+                "{:?}",
+                start.elapsed()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_not_kept() {
+        let (address, _stop, _ended) = start().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(2 * MAX_HEAD));
+        // The server may be faster than we are.
+        let _ = connection.write_all(long.as_bytes()).await;
+        let mut start = [0; 12];
+        connection.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 431");
+    }
+
+    #[tokio::test]
+    async fn stopping_ends_unused_connections_and_takes_no_new_ones() {
+        let (address, stop, ended) = start().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut first = [0; 15];
+        connection.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        stop.send(()).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+        ended.unwrap().unwrap();
+        let local = connection.local_addr().unwrap().to_string();
+        assert!(
+            said(&mut connection).await.ends_with(&local),
+            "the peer is told to handlers"
+        );
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
