@@ -204,6 +204,9 @@ pub struct UpstreamBasic {
     pub user: String,
     /// `upstream.basic.password`
     pub password: Secret,
+    /// Whether everybody speaks with this account: so it is with a users file. When the gateway itself knows the users,
+    /// only this one does, because the others have accounts of their own there.
+    pub shared: bool,
 }
 
 /// `upstream.header`

@@ -82,6 +82,8 @@ pub enum Refusal {
         /// The scope that the route needs.
         scope: Scope,
     },
+    /// A user of the gateway whom the configured account of the gateway does not stand for.
+    NotServed,
     /// No route.
     NotFound,
     /// Too many logins are being checked.
@@ -130,7 +132,7 @@ impl Refusal {
             Self::BodyTooLarge => 413,
             Self::BodyBroken | Self::Method | Self::Path(_) | Self::CredentialRepeated => 400,
             Self::Unauthorized { .. } => 401,
-            Self::Forbidden { .. } => 403,
+            Self::Forbidden { .. } | Self::NotServed => 403,
             Self::NotFound => 404,
             Self::Busy | Self::ConnectionsExhausted | Self::Outage(_) | Self::RevocationUnknown => 503,
             Self::Gateway(GatewayTrouble::Timeout) => 504,
@@ -156,6 +158,7 @@ impl Refusal {
             | Self::Path(_)
             | Self::CredentialRepeated
             | Self::Unauthorized { .. }
+            | Self::NotServed
             | Self::NotFound
             | Self::Busy
             | Self::ConnectionsExhausted
@@ -198,6 +201,7 @@ impl Refusal {
             | Self::CredentialRepeated
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
+            | Self::NotServed
             | Self::NotFound
             | Self::Gateway(_)
             | Self::Endpoint { .. }
@@ -225,6 +229,7 @@ impl Refusal {
             | Self::Method
             | Self::Path(_)
             | Self::CredentialRepeated
+            | Self::NotServed
             | Self::NotFound
             | Self::Busy
             | Self::ConnectionsExhausted
@@ -268,6 +273,7 @@ impl Refusal {
             Self::CredentialRepeated => "authorization_repeated",
             Self::Unauthorized { denial, .. } => denial.label(),
             Self::Forbidden { .. } => "scope_missing",
+            Self::NotServed => "not_served",
             Self::NotFound => "no_route",
             Self::Busy => "busy",
             Self::ConnectionsExhausted => "connections_exhausted",
@@ -288,6 +294,7 @@ impl Refusal {
             Self::CredentialRepeated => "authorization-repeated",
             Self::Unauthorized { .. } => "unauthorized",
             Self::Forbidden { .. } => "insufficient-scope",
+            Self::NotServed => "not-served",
             Self::NotFound => "not-found",
             Self::Busy | Self::ConnectionsExhausted => "busy",
             Self::Outage(_) | Self::RevocationUnknown => "unavailable",

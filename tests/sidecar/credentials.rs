@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::bench::{Bench, MESSAGES, PASSWORD, TOKEN, USER, gateway, text, token};
+use crate::bench::{Bench, MESSAGES, PASSWORD, TOKEN, TOKEN_SECRET, USER, gateway, text, token};
 use crate::support::http::Request;
+use crate::support::jwt;
 use crate::support::process::Settings;
 use crate::support::upstream::{Answer, Upstream};
 
@@ -207,6 +208,45 @@ async fn device_tokens_pass_untouched_on_the_mobile_api_and_nowhere_else() {
         assert_eq!(bench.send(&request).await.status, 200);
         assert_eq!(bench.upstream.last().header("authorization"), Some(value.as_str()));
     }
+}
+
+#[tokio::test]
+async fn an_account_of_the_gateway_serves_none_of_its_other_users() {
+    // A gateway that knows everybody, and a sidecar that always calls it with one account.
+    let bench = Bench::with(Upstream::answering(|_| Answer::json(200, "{}")), |settings| {
+        settings
+            .with("GATEWARD__UPSTREAM__CREDENTIAL", "basic")
+            .with("GATEWARD__UPSTREAM__BASIC__USER", USER)
+            .with("GATEWARD__UPSTREAM__BASIC__PASSWORD", PASSWORD)
+    });
+    let own = Request::get(MESSAGES).basic(&USER.to_lowercase(), "whatever");
+    assert_eq!(bench.send(&own).await.status, 200);
+    let account = format!("Basic {}", basic(format!("{USER}:{PASSWORD}").as_bytes()));
+    let reached = |bench: &Bench| {
+        let received = bench.upstream.received();
+        received
+            .iter()
+            .filter(|request| request.line.contains(MESSAGES))
+            .count()
+    };
+    assert_eq!(bench.upstream.last().header("authorization"), Some(account.as_str()));
+    assert_eq!(reached(&bench), 1);
+
+    let other = jwt::token(TOKEN_SECRET, &jwt::claims("OTHER1", &["all:any"]));
+    for request in [
+        Request::get(MESSAGES).basic("OTHER1", "good-as-well"),
+        Request::get(MESSAGES).bearer(&other),
+        Request::post(TOKEN)
+            .basic("OTHER1", "good-as-well")
+            .json(&json!({ "scopes": ["messages:list"] })),
+    ] {
+        let answer = bench.send(&request).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (403, r#"{"message":"Forbidden"}"#)
+        );
+    }
+    assert_eq!(reached(&bench), 1, "somebody else's messages");
 }
 
 /// A sidecar with a users file of its own.

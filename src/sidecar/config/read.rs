@@ -30,6 +30,8 @@ pub(super) fn config(reader: &mut Reader<'_>, provided: &Provided) -> Config {
     let example_secrets = reader.boolean("allow_example_secrets", false);
     reader.allow_example_secrets(example_secrets);
     let data_dir = data_dir(reader);
+    let users = users(reader, &data_dir);
+    let users_file = matches!(users.source, UserSource::File(_));
     let config = Config {
         listen: reader.address("listen", SocketAddr::from(([127, 0, 0, 1], 3000))),
         admin: reader.address("admin", SocketAddr::from(([127, 0, 0, 1], 9464))),
@@ -38,8 +40,8 @@ pub(super) fn config(reader: &mut Reader<'_>, provided: &Provided) -> Config {
         h2c: reader.boolean("h2c", false),
         trusted_proxies: reader.networks("trusted_proxies"),
         store: store::read(reader, inline_secrets),
-        upstream: upstream::read(reader, provided),
-        users: users(reader, &data_dir),
+        upstream: upstream::read(reader, provided, users_file),
+        users,
         tokens: tokens(reader, provided),
         timeouts: timeouts(reader),
         limits: limits(reader),

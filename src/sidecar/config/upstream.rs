@@ -29,8 +29,8 @@ const TAKEN_HEADERS: [&str; 12] = [
     "x-forwarded-for",
 ];
 
-/// Reads `upstream.*`.
-pub(super) fn read(reader: &mut Reader<'_>, provided: &Provided) -> Upstream {
+/// Reads `upstream.*`; `users_file`: whether the users are known here rather than at the gateway.
+pub(super) fn read(reader: &mut Reader<'_>, provided: &Provided, users_file: bool) -> Upstream {
     let urls = urls(reader, provided);
     let kinds = [
         ("mint", CredentialKind::Mint),
@@ -45,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, provided: &Provided) -> Upstream {
         urls,
         credential,
         mint: mint(reader, provided, credential == CredentialKind::Mint),
-        basic: basic(reader, credential == CredentialKind::Basic),
+        basic: basic(reader, credential == CredentialKind::Basic, users_file),
         header: header(reader, credential == CredentialKind::Header),
         timeouts: UpstreamTimeouts {
             connect: reader.duration(
@@ -109,7 +109,7 @@ fn mint(reader: &mut Reader<'_>, provided: &Provided, needed: bool) -> Option<Mi
     Some(Mint { secret, issuer, ttl })
 }
 
-fn basic(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamBasic> {
+fn basic(reader: &mut Reader<'_>, needed: bool, shared: bool) -> Option<UpstreamBasic> {
     let login = |text: &str| {
         let usable = !text.is_empty() && !text.contains(|letter: char| letter == ':' || letter.is_control());
         usable.then(|| text.to_owned())
@@ -122,6 +122,7 @@ fn basic(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamBasic> {
             return Some(UpstreamBasic {
                 user,
                 password: Secret::new(password.into_bytes()),
+                shared,
             });
         }
         (Some(_), None) => missing(reader, "upstream.basic.password", "with upstream.basic.user"),

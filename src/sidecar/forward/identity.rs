@@ -3,7 +3,7 @@
 //! Knows nothing about paths, peers and answers.
 
 use gateward_auth::{KeyError, UnixSeconds};
-use gateward_policy::{Action, Route, UpstreamCredential};
+use gateward_policy::{Action, Route, UpstreamCredential, UserNames};
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
@@ -16,8 +16,16 @@ use crate::context::{Pass, Terms};
 pub struct Identity {
     default: UpstreamCredential,
     minter: Option<Minter>,
-    basic: Option<HeaderValue>,
+    basic: Option<Account>,
     header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// One account of the gateway.
+struct Account {
+    /// `Authorization` with its password.
+    value: HeaderValue,
+    /// Whom alone it may stand for, as configured; `None`: everybody.
+    only: Option<String>,
 }
 
 /// Why no identity can be made from the configuration, or for a request.
@@ -42,7 +50,10 @@ impl Identity {
             None => None,
             Some(basic) => {
                 let value = authorization::basic(&basic.user, &basic.password);
-                Some(value.map_err(|_| IdentityError::Value("upstream.basic"))?)
+                Some(Account {
+                    value: value.map_err(|_| IdentityError::Value("upstream.basic"))?,
+                    only: (!basic.shared).then(|| basic.user.clone()),
+                })
             }
         };
         let header = match &upstream.header {
@@ -97,6 +108,22 @@ impl Identity {
         }
     }
 
+    /// Whether the caller may be named to the gateway as the route says. Users of the gateway have accounts of their own
+    /// there, and must not act with somebody else's.
+    ///
+    /// INVARIANT(own account): a fixed account stands for no other user of the gateway, whatever credential that user
+    /// shows; held by `tests::an_account_of_the_gateway_stands_for_its_own_user_only`.
+    pub fn speaks_for(&self, names: UserNames, pass: &Pass) -> bool {
+        if self.kind(&pass.terms) != UpstreamCredential::Basic {
+            return true;
+        }
+        let only = self.basic.as_ref().and_then(|account| account.only.as_deref());
+        match (only, &pass.grant) {
+            (Some(user), Some(grant)) => names.canonical(user) == grant.user().as_str(),
+            (None, _) | (_, None) => true,
+        }
+    }
+
     /// Whether a 401 of the gateway is about a credential of ours rather than the client's.
     pub fn answers_for(&self, pass: &Pass) -> bool {
         pass.grant.is_some() && self.kind(&pass.terms) != UpstreamCredential::Passthrough
@@ -125,7 +152,10 @@ impl Identity {
             }
             UpstreamCredential::Basic => (
                 header::AUTHORIZATION,
-                self.basic.clone().ok_or(IdentityError::Missing("basic"))?,
+                self.basic
+                    .as_ref()
+                    .map(|account| account.value.clone())
+                    .ok_or(IdentityError::Missing("basic"))?,
             ),
             UpstreamCredential::Header => self.header.clone().ok_or(IdentityError::Missing("header"))?,
         };

@@ -21,6 +21,7 @@ fn upstream(kind: CredentialKind) -> Upstream {
     upstream.basic = Some(UpstreamBasic {
         user: "sms".to_owned(),
         password: gateward_auth::Secret::new("p:w"),
+        shared: true,
     });
     upstream.header = Some(UpstreamHeader {
         name: "x-api-key".to_owned(),
@@ -133,6 +134,23 @@ fn no_client_credential_leaves() {
     }
     let (authorization, _) = stamped(CredentialKind::Passthrough, SEND, true);
     assert_eq!(authorization.as_deref(), Some("Bearer the-client's"));
+}
+
+#[test]
+fn an_account_of_the_gateway_stands_for_its_own_user_only() {
+    let policy = policy();
+    let pass = pass(&policy, SEND.0, SEND.1, true);
+    let speaks = |kind, user: &str, shared| {
+        let mut upstream = upstream(kind);
+        let account = upstream.basic.as_mut().unwrap();
+        (account.user, account.shared) = (user.to_owned(), shared);
+        let forward = Forward::new(&upstream).unwrap();
+        forward.identity().speaks_for(policy.user_names(), &pass)
+    };
+    assert!(!speaks(CredentialKind::Basic, "sms", false));
+    assert!(speaks(CredentialKind::Basic, "somebody", false), "in whatever case");
+    assert!(speaks(CredentialKind::Basic, "sms", true), "a users file");
+    assert!(speaks(CredentialKind::Mint, "sms", false));
 }
 
 #[test]

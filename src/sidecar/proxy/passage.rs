@@ -100,9 +100,16 @@ impl Passage {
         if session.is_http2() {
             arrival::check_http2(request)?;
         }
-        self.gate
-            .admit(&edition.policy, &arrival::head(request), now, &mut context.notes)
-            .await
+        let head = arrival::head(request);
+        let policy = &edition.policy;
+        let pass = self.gate.admit(policy, &head, now, &mut context.notes).await?;
+        if self.forward.identity().speaks_for(policy.user_names(), &pass) {
+            return Ok(pass);
+        }
+        Err(Refused {
+            refusal: Refusal::NotServed,
+            terms: Some(Box::new(pass.terms)),
+        })
     }
 
     pub(super) async fn answer_refusal(&self, session: &mut Session, context: &Context) -> pingora::Result<bool> {
