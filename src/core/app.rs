@@ -15,7 +15,7 @@ use crate::{
     devices::Devices,
     events::{Bus, EventMetrics, Events, Listener},
     health::Pings,
-    messages::Messages,
+    messages::{Limiter, LimiterMetrics, Messages, Reported},
     metrics::Metrics,
     otp::Codes,
     server::StartError,
@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) devices: Arc<Devices>,
     pub(crate) messages: Messages,
     pub(crate) webhooks: Webhooks,
+    pub(crate) reported: Reported,
+    pub(crate) limiter: Limiter,
     pub(crate) codes: Codes,
     pub(crate) pings: Pings,
     pub(crate) metrics: Metrics,
@@ -69,6 +71,7 @@ impl App {
         let database = Database::open(&config.database.url).await?;
         let registry = Registry::new();
         let event_metrics = EventMetrics::new(&registry)?;
+        let limiter_metrics = LimiterMetrics::new(&registry)?;
         let metrics = Metrics::new(registry)?;
         let caches = Caches::open(&config.cache, clock.clone());
         let caches = caches.await.map_err(|error| StartError::Shared("cache.url", error))?;
@@ -94,6 +97,8 @@ impl App {
             devices,
             messages: Messages::new(database.clone()),
             webhooks: Webhooks::new(database.clone()),
+            reported: Reported::default(),
+            limiter: Limiter::new(config.messages.queue, limiter_metrics),
             codes: Codes::new(config.otp),
             pings: Pings::default(),
             metrics,

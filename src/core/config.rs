@@ -10,6 +10,7 @@ use std::time::Duration;
 use gateward_auth::Secret;
 use gateward_document::Diagnostic;
 use ipnet::IpNet;
+use rlibphonenumber::Region;
 
 mod database;
 mod read;
@@ -167,8 +168,10 @@ pub struct Sse {
 pub struct Messages {
     /// `messages.cache_ttl_seconds`
     pub cache_ttl: Duration,
-    /// `messages.hashing_interval_seconds`
+    /// `messages.hashing_interval_seconds`; zero: only the weekly task hashes.
     pub hashing_interval: Duration,
+    /// `messages.default_region`: the country of phone numbers that are written without one.
+    pub default_region: Region,
     /// `messages.queue.*`
     pub queue: Queue,
 }
@@ -237,7 +240,7 @@ pub struct Otp {
 /// `tasks.*`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tasks {
-    /// `tasks.messages_hashing.interval`
+    /// `tasks.messages_hashing.interval`; zero: never.
     pub messages_hashing_interval: Duration,
     /// `tasks.messages_cleanup.*`
     pub messages_cleanup: Cleanup,
@@ -250,7 +253,7 @@ pub struct Tasks {
 /// One cleaning task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cleanup {
-    /// How often it runs.
+    /// How often it runs; zero: never.
     pub interval: Duration,
     /// How old what it removes must be.
     pub max_age: Duration,

@@ -165,6 +165,11 @@ impl Devices {
         Ok(true)
     }
 
+    /// A device was deleted elsewhere.
+    pub(crate) fn forget(&self, token: &str) {
+        self.known.forget(token);
+    }
+
     /// Writes down which devices were seen since the last time, and says how many.
     pub(crate) async fn flush_online(&self) -> Result<usize, StoreError> {
         let seen = self.online.take();

@@ -34,18 +34,21 @@ const MANY_TASKS: u64 = 10_000;
 const MUCH_MEMORY: u64 = 128;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new()
+    at_root()
         .at(
-            &[
-                "/health",
-                "/health/ready",
-                "/api/3rdparty/v1/health",
-                "/api/3rdparty/v1/health/ready",
-            ],
+            &["/api/3rdparty/v1/health", "/api/3rdparty/v1/health/ready"],
             get(ready),
         )
-        .at(&["/health/live", "/api/3rdparty/v1/health/live"], get(live))
-        .at(&["/health/startup", "/api/3rdparty/v1/health/startup"], get(started))
+        .at(&["/api/3rdparty/v1/health/live"], get(live))
+        .at(&["/api/3rdparty/v1/health/startup"], get(started))
+}
+
+/// Those outside the API, which every kind of process has.
+pub(crate) fn at_root() -> Routes {
+    Routes::new()
+        .at(&["/health", "/health/ready"], get(ready))
+        .at(&["/health/live"], get(live))
+        .at(&["/health/startup"], get(started))
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {

@@ -22,7 +22,7 @@ pub(crate) use connections::serve;
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use path::segment;
 pub(crate) use reply::Json;
-pub(crate) use routes::{Routes, router};
+pub(crate) use routes::{Routes, router, worker_router};
 
 #[cfg(test)]
 mod tests;

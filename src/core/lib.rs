@@ -22,6 +22,7 @@ mod otp;
 mod server;
 mod settings;
 mod shared;
+mod tasks;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 mod testing;
@@ -31,6 +32,6 @@ mod webhooks;
 
 pub(crate) use app::App;
 pub use db::OpenError;
-pub use server::{RunError, Server, StartError, run};
+pub use server::{RunError, Server, StartError, run, work};
 pub use shared::AddressError;
 pub(crate) use timestamp::Timestamp;

@@ -17,6 +17,7 @@ use gateward_boot::metrics::{
 use crate::{
     App,
     http::{ApiError, Routes, Unrouted},
+    tasks::TaskMetrics,
 };
 
 /// All metrics of this process.
@@ -29,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) online: OnlineMetrics,
     /// Messages by the state they came into.
     pub(crate) messages: IntCounterVec,
+    pub(crate) tasks: TaskMetrics,
 }
 
 /// How writing down which devices were seen goes.
@@ -63,6 +65,7 @@ impl Metrics {
                 "Messages by the state they came into.",
                 &["state"],
             )?,
+            tasks: TaskMetrics::new(&registry)?,
             registry,
         })
     }

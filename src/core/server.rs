@@ -5,9 +5,11 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::{App, config::Config, db, devices, http, shared::AddressError};
+use crate::{App, config::Config, db, http, shared::AddressError, tasks};
+
+mod rounds;
 
 /// How long a stopping process waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -52,8 +54,18 @@ pub enum RunError {
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
+    role: Role,
     listener: TcpListener,
     address: SocketAddr,
+}
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It answers clients and phones.
+    Gateway,
+    /// It runs the background tasks.
+    Worker,
 }
 
 impl Server {
@@ -62,7 +74,15 @@ impl Server {
     /// # Errors
     /// When one of them cannot be had; nothing is left running then.
     pub async fn bind(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let listen = config.http.listen;
+        Self::listen(config.http.listen, Role::Gateway, config, clock).await
+    }
+
+    /// As [`Server::bind`], for a process that only runs the background tasks.
+    async fn bind_worker(config: Config, clock: Clock) -> Result<Self, StartError> {
+        Self::listen(config.http.worker_listen, Role::Worker, config, clock).await
+    }
+
+    async fn listen(listen: SocketAddr, role: Role, config: Config, clock: Clock) -> Result<Self, StartError> {
         let app = Arc::new(App::open(config, clock).await?);
         let failed = |source| StartError::Listen {
             address: listen,
@@ -70,7 +90,12 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { app, listener, address })
+        Ok(Self {
+            app,
+            role,
+            listener,
+            address,
+        })
     }
 
     /// Where it listens.
@@ -85,11 +110,23 @@ impl Server {
     /// # Errors
     /// When connections cannot be accepted any more.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
-        let Self { app, listener, .. } = self;
+        let Self {
+            app, role, listener, ..
+        } = self;
         let (stop, stopping) = watch::channel(false);
-        let notes = tokio::spawn(write_down_regularly(Arc::clone(&app), stopping.clone()));
+        let mut beside = JoinSet::new();
+        if role == Role::Gateway {
+            beside.spawn(rounds::run(Arc::clone(&app), stopping.clone()));
+        }
+        if role == Role::Worker || tasks::run_beside_requests(&app.config.database.url) {
+            beside.spawn(tasks::run_all(Arc::clone(&app), stopping.clone()));
+        }
 
-        let serving = http::serve(listener, http::router(Arc::clone(&app)), stopped(stopping));
+        let router = match role {
+            Role::Gateway => http::router(Arc::clone(&app)),
+            Role::Worker => http::worker_router(Arc::clone(&app)),
+        };
+        let serving = http::serve(listener, router, tasks::stopped(stopping));
         let mut serving = std::pin::pin!(serving);
 
         let ended = tokio::select! {
@@ -104,29 +141,13 @@ impl Server {
             }
         };
         stop.send_replace(true);
-        if notes.await.is_err() {
-            tracing::error!("writing down which devices were seen has panicked");
+        while let Some(ended) = beside.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "what runs beside the requests has panicked");
+            }
         }
         app.database.close().await;
         ended.map_err(RunError::Serve)
-    }
-}
-
-/// Waits until it is time to stop.
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that nobody is left who could say so.
-    let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// Once a minute, and a last time at the end.
-async fn write_down_regularly(app: Arc<App>, stopping: watch::Receiver<bool>) {
-    let mut stopped = std::pin::pin!(stopped(stopping));
-    let mut period = tokio::time::interval(devices::PERIOD);
-    loop {
-        tokio::select! {
-            _ = period.tick() => write_down(&app).await,
-            () = &mut stopped => break write_down(&app).await,
-        }
     }
 }
 
@@ -146,20 +167,20 @@ pub async fn run(
     server.serve(shutdown).await
 }
 
-async fn write_down(app: &App) {
-    match app.devices.flush_online().await {
-        Ok(0) => {}
-        Ok(devices) => {
-            app.metrics
-                .online
-                .batch_size
-                .set(i64::try_from(devices).unwrap_or(i64::MAX));
-        }
-        Err(error) => {
-            app.metrics.online.errors.inc();
-            tracing::error!(error = %error, "cannot write down which devices were seen");
-        }
-    }
+/// Starts a process that only runs the background tasks, and answers for its health and metrics on
+/// `http.worker_listen`.
+///
+/// # Errors
+/// When it cannot start, or cannot go on accepting.
+pub async fn work(
+    config: Config,
+    clock: Clock,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), RunError> {
+    let server = Server::bind_worker(config, clock).await?;
+    ready(server.address());
+    server.serve(shutdown).await
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds
 use gateward_boot::clock::{Clock, Hands};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use sqlx::Row as _;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -203,6 +204,15 @@ impl Bench {
     }
 }
 
+/// How the database would carry out a statement.
+pub(crate) async fn plan(statement: &'static str) -> String {
+    let database = crate::db::Database::open(&DatabaseUrl::SqliteMemory).await.unwrap();
+    let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(explained).fetch_all(database.reader()).await.unwrap();
+    let steps: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+    steps.join("\n")
+}
+
 /// Signs as the sidecar of these tests.
 pub(crate) fn signer() -> Signer {
     Signer::new(
@@ -267,6 +277,7 @@ pub(crate) fn config(url: DatabaseUrl) -> Config {
         messages: Messages {
             cache_ttl: Duration::from_secs(300),
             hashing_interval: Duration::from_secs(60),
+            default_region: rlibphonenumber::Region::RU,
             queue: Queue {
                 max_pending: 0,
                 max_pending_age: Duration::ZERO,

@@ -90,6 +90,19 @@ impl Reader<'_> {
         default
     }
 
+    /// A pause between two runs of something; zero, and as Go reads it less than zero, means that it does not run.
+    pub fn period(&mut self, key: &str, default: Duration) -> Duration {
+        self.known.add(key, duration_text(default));
+        let lenient = self.manner == Manner::Lenient;
+        let allowed = "a number and ms, s, m or h, such as 24h; 0s: never";
+        let read = |text: &str| match text.strip_prefix('-') {
+            Some(rest) if lenient => golang::duration(rest).map(|_| Duration::ZERO),
+            _ if lenient => golang::duration(text),
+            _ => parse_duration(text),
+        };
+        self.parse(key, "a duration", allowed, read).unwrap_or(default)
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(&mut self, key: &str, default: &str, choices: &[(&str, T)]) -> Option<T> {
         self.known.add(key, default);

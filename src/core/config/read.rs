@@ -9,6 +9,7 @@ use gateward_boot::config::{Reader, SecretRules};
 use gateward_boot::environment::Environment;
 use gateward_boot::logs::Level;
 use gateward_document::parse_duration;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 
 use super::{
     Backend, Cleanup, Config, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse,
@@ -119,6 +120,7 @@ fn messages(reader: &mut Reader<'_>) -> Messages {
     Messages {
         cache_ttl: seconds(reader, "messages.cache_ttl_seconds", 300, 0),
         hashing_interval: seconds(reader, "messages.hashing_interval_seconds", 60, 0),
+        default_region: region(reader, "messages.default_region"),
         queue: Queue {
             max_pending: reader.integer("messages.queue.max_pending", 0, 0..=u64::MAX),
             max_pending_age: reader.duration("messages.queue.max_pending_age", Duration::ZERO, ANY),
@@ -128,6 +130,18 @@ fn messages(reader: &mut Reader<'_>) -> Messages {
             stats_cache_ttl: reader.duration("messages.queue.stats_cache_ttl", 60 * SECOND, ANY),
         },
     }
+}
+
+/// A country by its two letters (ISO 3166), as far as libphonenumber knows its numbers.
+fn region(reader: &mut Reader<'_>, key: &str) -> Region {
+    reader.declare(key, "RU");
+    let allowed = "two letters of a country, such as RU or DE";
+    let region = reader.parsed(key, "a region", allowed, |text| {
+        let region = Region::from_code(text).ok()?;
+        let mut known = PHONE_NUMBER_UTIL.get_supported_regions();
+        known.any(|supported| supported == region).then_some(region)
+    });
+    region.unwrap_or(Region::RU)
 }
 
 fn backend(reader: &mut Reader<'_>, key: &str) -> Backend {
@@ -184,15 +198,15 @@ fn otp(reader: &mut Reader<'_>) -> Otp {
 }
 
 fn tasks(reader: &mut Reader<'_>) -> Tasks {
-    let mut cleanup = |task: &str, max_age: Duration| Cleanup {
-        interval: reader.duration(&format!("tasks.{task}.interval"), 24 * HOUR, SOME),
+    let cleanup = |reader: &mut Reader<'_>, task: &str, max_age: Duration| Cleanup {
+        interval: reader.period(&format!("tasks.{task}.interval"), 24 * HOUR),
         max_age: reader.duration(&format!("tasks.{task}.max_age"), max_age, SOME),
     };
     Tasks {
-        messages_cleanup: cleanup("messages_cleanup", 720 * HOUR),
-        devices_cleanup: cleanup("devices_cleanup", 8_760 * HOUR),
-        tokens_cleanup: cleanup("tokens_cleanup", HOUR),
-        messages_hashing_interval: reader.duration("tasks.messages_hashing.interval", 168 * HOUR, SOME),
+        messages_cleanup: cleanup(reader, "messages_cleanup", 720 * HOUR),
+        devices_cleanup: cleanup(reader, "devices_cleanup", 8_760 * HOUR),
+        tokens_cleanup: cleanup(reader, "tokens_cleanup", HOUR),
+        messages_hashing_interval: reader.period("tasks.messages_hashing.interval", 168 * HOUR),
     }
 }
 

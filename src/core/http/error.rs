@@ -21,6 +21,8 @@ pub(crate) struct ApiError {
     message: Cow<'static, str>,
     form: Form,
     routed: bool,
+    /// Whether it is worth trying again at once.
+    retry: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl ApiError {
             message: message.into(),
             form: Form::Json,
             routed: true,
+            retry: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl ApiError {
             message: message.into(),
             form: Form::Text,
             routed: true,
+            retry: false,
         }
     }
 
@@ -82,7 +86,10 @@ impl ApiError {
 
     /// 503: too much to do right now.
     pub(crate) fn busy() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        Self {
+            retry: true,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
     }
 
     /// 500 without a word about the cause: log that where it is known.
@@ -125,7 +132,7 @@ impl IntoResponse for ApiError {
                 (self.status, [(header::CONTENT_TYPE, kind)], self.message).into_response()
             }
         };
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.retry {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::MethodRouter};
+use axum::{Router, handler::Handler, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
 use crate::{App, devices, events, health, inbox, logs, messages, metrics, otp, settings, users, webhooks};
@@ -43,6 +43,15 @@ impl Routes {
     }
 }
 
+/// What a worker process answers: health and metrics, and 404 to everything else.
+pub(crate) fn worker_router(app: Arc<App>) -> Router {
+    wrapped(
+        Routes::new().and(health::at_root()).and(metrics::routes()),
+        unknown::nowhere,
+        app,
+    )
+}
+
 /// The whole of the HTTP side.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = Routes::new()
@@ -57,13 +66,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(logs::routes())
         .and(health::routes())
         .and(metrics::routes());
+    wrapped(routes, unknown::unknown, app)
+}
+
+fn wrapped<H, T>(routes: Routes, unknown: H, app: Arc<App>) -> Router
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
     let patterns = path::Patterns::new(&routes.patterns);
 
     let inner = routes
         .router
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::measure))
-        .method_not_allowed_fallback(unknown::unknown)
-        .fallback(unknown::unknown)
+        .method_not_allowed_fallback(unknown.clone())
+        .fallback(unknown)
         .with_state(Arc::clone(&app));
 
     // The path has to be canonical before routing starts: the outer router has no routes.

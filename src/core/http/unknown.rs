@@ -11,6 +11,11 @@ use axum::{
 use super::{ApiError, Caller, DeviceCaller, path::Area};
 use crate::App;
 
+/// Where there is no API: nobody has to say who he is.
+pub(super) async fn nowhere() -> ApiError {
+    ApiError::unknown_path()
+}
+
 pub(super) async fn unknown(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let refused = match Area::of(parts.uri.path()) {

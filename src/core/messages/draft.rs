@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use gateward_contract::{Object, ParseError, Value, Violations};
+use rlibphonenumber::Region;
 
 use super::content::{Content, DataMessage, Stored, TextMessage};
 use super::phone;
@@ -217,14 +218,20 @@ impl Checked {
         Some(self.draft.device_id.as_str()).filter(|id| !id.is_empty())
     }
 
-    /// The rules of numbers and schedule. The numbers of an encrypted message cannot be looked at.
-    pub(crate) fn prepare(self, skip_phone_validation: bool, now: Timestamp) -> Result<NewMessage, Refusal> {
+    /// The rules of numbers and schedule. The numbers of an encrypted message cannot be looked at; `home` is the country
+    /// of those that name none.
+    pub(crate) fn prepare(
+        self,
+        skip_phone_validation: bool,
+        home: Region,
+        now: Timestamp,
+    ) -> Result<NewMessage, Refusal> {
         let Self { draft, content } = self;
         let given = draft.phone_numbers.unwrap_or_default();
         let numbers = if draft.is_encrypted || skip_phone_validation {
             given
         } else {
-            let normal = given.iter().map(|number| phone::normalize(number));
+            let normal = given.iter().map(|number| phone::normalize(number, home));
             normal.collect::<Result<_, _>>()?
         };
         let mut seen = HashSet::new();

@@ -5,9 +5,6 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
-/// The country of a number that is written without one. WIRE §6.5; it is not configurable there either.
-const DEFAULT_REGION: Region = Region::RU;
-
 /// Why a number was refused. `Display` is the text for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -42,10 +39,10 @@ pub(crate) enum Unreadable {
     TooLong,
 }
 
-/// The number in its international form (E.164), if it is one that can receive text messages.
-pub(crate) fn normalize(text: &str) -> Result<String, Refusal> {
-    let number =
-        PhoneNumber::parse(text, Some(DEFAULT_REGION)).map_err(|error| Refusal::Unreadable(Unreadable::from(error)))?;
+/// The number in its international form (E.164), if it is one that can receive text messages. `home` is the country of
+/// a number that is written without one (`messages.default_region`).
+pub(crate) fn normalize(text: &str, home: Region) -> Result<String, Refusal> {
+    let number = PhoneNumber::parse(text, Some(home)).map_err(|error| Refusal::Unreadable(Unreadable::from(error)))?;
     if !number.is_valid() {
         return Err(Refusal::Invalid);
     }
@@ -73,6 +70,8 @@ impl From<ParseError> for Unreadable {
 mod tests {
     use proptest::prelude::*;
 
+    use rlibphonenumber::Region;
+
     use super::normalize;
 
     /// Every pair of these was recorded from the reference (exchanges/messages-numbers.yaml).
@@ -90,7 +89,18 @@ mod tests {
             ("+12025550123", "+12025550123"),
             ("+7999CALLME1", "+79992255631"),
         ] {
-            assert_eq!(normalize(given).as_deref(), Ok(written), "{given}");
+            assert_eq!(normalize(given, Region::RU).as_deref(), Ok(written), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_a_country_is_one_of_the_home_region() {
+        for (given, home, written) in [
+            ("0151 12345678", Region::DE, "+4915112345678"),
+            ("(202) 555-0123", Region::US, "+12025550123"),
+            ("+7 999 000 12 34", Region::DE, "+79990001234"),
+        ] {
+            assert_eq!(normalize(given, home).as_deref(), Ok(written), "{given}");
         }
     }
 
@@ -127,7 +137,7 @@ mod tests {
                 "failed to parse phone number: the string supplied is too long to be a phone number",
             ),
         ] {
-            let refusal = normalize(given).unwrap_err().to_string();
+            let refusal = normalize(given, Region::RU).unwrap_err().to_string();
             assert_eq!(refusal, text, "{given}");
         }
     }
@@ -135,8 +145,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_brings_the_parser_down(text in r"(tel:)?[+0-9A-Za-z ()./;=,#*xX~\-\u{ff0b}٣é]{0,128}|\PC{0,128}") {
-            if let Ok(number) = normalize(&text) {
-                prop_assert_eq!(normalize(&number), Ok(number.clone()), "normal forms stay");
+            if let Ok(number) = normalize(&text, Region::RU) {
+                prop_assert_eq!(normalize(&number, Region::RU), Ok(number.clone()), "normal forms stay");
             }
         }
     }

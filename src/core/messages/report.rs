@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use gateward_contract::{Object, ParseError, Value, Violations};
-use sha2::{Digest, Sha256};
 
 use super::draft::MAX_NUMBER;
+use super::hashing::number_hash;
 use super::state::State;
 use crate::Timestamp;
 
@@ -210,13 +210,6 @@ fn find(number: &str, stored: &[(i64, String)], is_hashed: bool) -> Option<i64> 
         rows.find(|(_, stored)| *stored == wanted).map(|(row, _)| *row)
     };
     row(number).or_else(|| row(&format!("+{number}")))
-}
-
-/// What is kept of a number after a while: 16 hexadecimal digits of its SHA-256 (WIRE §6.6).
-fn number_hash(number: &str) -> String {
-    let digest = Sha256::digest(number.as_bytes());
-    let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-    digits.collect()
 }
 
 #[cfg(test)]

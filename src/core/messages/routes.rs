@@ -1,6 +1,6 @@
 //! What do clients and phones see? The routes of messages on both APIs (WIRE §3.1 to §3.5, §4.6, §4.7).
 //!
-//! The order of the checks in [`send`] is the reference's: query, body, rules, device, numbers.
+//! The order of the checks in [`send`] is the reference's: query, body, rules, device, its queue, numbers.
 
 use std::sync::Arc;
 
@@ -52,7 +52,15 @@ async fn send(
     let draft = Draft::read(&body).map_err(refused)?;
     let checked = draft.check(now).map_err(refused)?;
     let device = choose_device(&app, &user, &checked, query, now).await?;
-    let message = checked.prepare(query.skip_phone_validation, now).map_err(refused)?;
+    let allowed = app.limiter.check(&app.messages, &device, now).await;
+    allowed.map_err(|excess| {
+        let text = format!("failed to enqueue message: queue limits exceeded: {excess}");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    })?;
+    let home = app.config.messages.default_region;
+    let message = checked
+        .prepare(query.skip_phone_validation, home, now)
+        .map_err(refused)?;
     let id = message.id.clone().unwrap_or_else(|| app.nanoid());
 
     match app.messages.insert(&device, &id, &message, now).await.map_err(failed)? {
@@ -201,7 +209,10 @@ async fn report(
     let given = reports.len();
     let reports: Vec<_> = reports.into_iter().filter_map(Report::read).collect();
     let applied = app.messages.apply(&device.id, &reports, app.now()).await?;
-    applied.iter().for_each(|state| count(&app, *state));
+    applied.iter().for_each(|applied| count(&app, applied.state));
+    if !app.config.messages.hashing_interval.is_zero() {
+        app.reported.note(applied.iter().map(|applied| applied.row));
+    }
     if applied.len() < given {
         let ignored = given - applied.len();
         tracing::info!(device = %device.id, ignored, "reports ignored");

@@ -4,7 +4,10 @@
 //! once, whatever the number of recipients. It knows no rule of requests and no HTTP.
 
 mod cancel;
+mod clean;
+mod hash;
 mod insert;
+mod limits;
 mod list;
 mod load;
 mod pull;

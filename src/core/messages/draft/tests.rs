@@ -16,7 +16,7 @@ fn prepare(body: &str, skip_phone_validation: bool) -> Result<NewMessage, String
     let draft = Draft::read(&value).map_err(|error| error.to_string())?;
     let checked = draft.check(NOW).map_err(|refusal| refusal.to_string())?;
     checked
-        .prepare(skip_phone_validation, NOW)
+        .prepare(skip_phone_validation, rlibphonenumber::Region::RU, NOW)
         .map_err(|refusal| refusal.to_string())
 }
 

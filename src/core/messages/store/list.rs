@@ -103,7 +103,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::{COUNT, NEWEST_OF_MANY, NEWEST_OF_ONE, OLDEST_OF_MANY, OLDEST_OF_ONE};
-    use crate::messages::store::tests::plan;
+    use crate::testing::plan;
 
     const ALONE: &str =
         "USING COVERING INDEX idx_messages_device_created (device_id=? AND created_at>? AND created_at<?)";

@@ -80,7 +80,7 @@ pub(super) fn undecodable(error: crate::messages::content::Unreadable) -> sqlx::
 #[cfg(test)]
 mod tests {
     use super::{HISTORY, MESSAGES, RECIPIENTS};
-    use crate::messages::store::tests::plan;
+    use crate::testing::plan;
 
     #[tokio::test]
     async fn a_page_is_loaded_by_index_whatever_else_is_stored() {

@@ -80,7 +80,7 @@ fn queued_message(row: &SqliteRow, numbers: Vec<String>) -> Result<Queued, sqlx:
 #[cfg(test)]
 mod tests {
     use super::{FIFO, LIFO};
-    use crate::messages::store::tests::plan;
+    use crate::testing::plan;
 
     #[tokio::test]
     async fn each_order_has_an_index_and_needs_no_sorting() {

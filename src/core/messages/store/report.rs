@@ -26,22 +26,31 @@ const HISTORY: &str = "INSERT INTO message_states (message_id, state, updated_at
 const OUTCOME: &str = "UPDATE message_recipients SET state = ?2, error = ?3 \
      WHERE id IN (SELECT value FROM json_each(?1))";
 
+/// A message that a report has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Applied {
+    pub(crate) row: i64,
+    /// Its state now.
+    pub(crate) state: State,
+}
+
 impl Messages {
-    /// Applies a device's reports; those about messages that it does not have are ignored. Gives back the new states of
-    /// the messages that changed.
+    /// Applies a device's reports; those about messages that it does not have are ignored. Gives back what changed.
     pub(crate) async fn apply(
         &self,
         device: &DeviceId,
         reports: &[Report],
         now: Timestamp,
-    ) -> Result<Vec<State>, StoreError> {
+    ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::new();
         for reports in reports.chunks(AT_ONCE) {
             let mut change = self.0.writer().begin_with("BEGIN IMMEDIATE").await?;
             for report in reports {
-                if apply(&mut change, device, report, now).await? {
-                    applied.push(report.state);
-                }
+                let row = apply(&mut change, device, report, now).await?;
+                applied.extend(row.map(|row| Applied {
+                    row,
+                    state: report.state,
+                }));
             }
             change.commit().await?;
         }
@@ -49,15 +58,17 @@ impl Messages {
     }
 }
 
+/// The row of the message that it is about; `None` if there is none.
+/// The row of the message that it is about; `None` if there is none.
 async fn apply(
     change: &mut SqliteConnection,
     device: &DeviceId,
     report: &Report,
     now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     let message = sqlx::query(FIND).bind(&report.id).bind(device.as_str());
     let Some(message) = message.fetch_optional(&mut *change).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     let (row, is_hashed): (i64, bool) = (message.try_get("id")?, message.try_get("is_hashed")?);
 
@@ -81,7 +92,7 @@ async fn apply(
             .execute(&mut *change)
             .await?;
     }
-    Ok(true)
+    Ok(Some(row))
 }
 
 /// Most often all recipients share one outcome: one statement for them all.
@@ -96,7 +107,7 @@ fn by_outcome(outcomes: BTreeMap<i64, &Outcome>) -> BTreeMap<&Outcome, Vec<i64>>
 #[cfg(test)]
 mod tests {
     use super::{FIND, NUMBERS, OUTCOME, STATE};
-    use crate::messages::store::tests::plan;
+    use crate::testing::plan;
 
     #[tokio::test]
     async fn a_report_finds_its_rows_by_index() {

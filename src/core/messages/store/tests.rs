@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{CancelRefusal, Inserted, Messages};
@@ -10,11 +9,12 @@ use crate::Timestamp;
 use crate::config::DatabaseUrl;
 use crate::db::Database;
 use crate::devices::DeviceId;
-use crate::messages::content::{Content, DataMessage, TextMessage};
+use crate::messages::content::{Content, DataMessage, HashedMessage, TextMessage};
 use crate::messages::draft::NewMessage;
 use crate::messages::query::{ListQuery, Order};
 use crate::messages::report::{Outcome, RecipientReport, Report};
 use crate::messages::state::State;
+use crate::testing::plan;
 use crate::users::UserId;
 
 const PHONE: &str = "phone-000000000000000";
@@ -98,18 +98,6 @@ impl Fixture {
             .await
             .unwrap()
     }
-}
-
-/// How the database would carry out a statement.
-pub(super) async fn plan(statement: &'static str) -> String {
-    let fixture = Fixture::new().await;
-    let explained = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-    let rows = sqlx::query(explained)
-        .fetch_all(fixture.database.reader())
-        .await
-        .unwrap();
-    let steps: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
-    steps.join("\n")
 }
 
 fn alice() -> UserId {
@@ -476,6 +464,89 @@ async fn hashed_recipients_are_found_by_their_hashes() {
             .iter()
             .all(|recipient| recipient.state == State::Delivered)
     );
+}
+
+/// What a row is once it is hashed.
+async fn hashed(fixture: &Fixture, id: &str) -> (bool, Option<Content>, Vec<String>) {
+    let message = fixture.messages.find(&alice(), id).await.unwrap().unwrap();
+    let numbers = message.recipients.into_iter().map(|recipient| recipient.phone_number);
+    (message.is_hashed, message.content, numbers.collect())
+}
+
+#[tokio::test]
+async fn a_report_lets_content_and_numbers_be_hashed() {
+    let fixture = Fixture::new().await;
+    fixture.insert(PHONE, "m", &text(&["+79990001234", "+1"]), 1).await;
+    fixture
+        .report(PHONE, sent("m", &[("+1", State::Sent, None)], &[]))
+        .await;
+    let rows = fixture.messages.waiting_to_be_hashed(0).await.unwrap();
+    assert_eq!(fixture.messages.hash(&rows, moment(50)).await.unwrap(), rows);
+    let (is_hashed, content, numbers) = hashed(&fixture, "m").await;
+    assert!(is_hashed);
+    // printf hello | sha256sum; printf +1 | sha256sum | cut -c1-16
+    let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824".to_owned();
+    assert_eq!(content, Some(Content::Hashed(HashedMessage { hash })));
+    assert_eq!(numbers, ["62d17792b45c5307", "c59dc4e44ff99288"]);
+}
+
+#[tokio::test]
+async fn hashing_twice_is_hashing_once() {
+    let fixture = Fixture::new().await;
+    fixture.send(PHONE, "m", 1).await;
+    fixture
+        .report(PHONE, sent("m", &[("+1", State::Sent, None)], &[]))
+        .await;
+    let rows = fixture.messages.waiting_to_be_hashed(0).await.unwrap();
+    let (one, two) = tokio::join!(
+        fixture.messages.hash(&rows, moment(50)),
+        fixture.messages.hash(&rows, moment(51))
+    );
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 1);
+    let before = hashed(&fixture, "m").await;
+    assert!(fixture.messages.hash(&rows, moment(52)).await.unwrap().is_empty());
+    assert_eq!(hashed(&fixture, "m").await, before);
+    assert!(fixture.messages.waiting_to_be_hashed(0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_secret_or_still_to_be_sent_is_not_hashed() {
+    let fixture = Fixture::new().await;
+    let secret = NewMessage {
+        is_encrypted: true,
+        ..text(&["$aes"])
+    };
+    fixture.insert(PHONE, "secret", &secret, 1).await;
+    fixture
+        .report(PHONE, sent("secret", &[("$aes", State::Sent, None)], &[]))
+        .await;
+    fixture.send(PHONE, "pending", 2).await;
+    fixture.send(PHONE, "cancelling", 3).await;
+    fixture
+        .messages
+        .cancel(&alice(), "cancelling", moment(4))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(fixture.messages.waiting_to_be_hashed(0).await.unwrap().is_empty());
+    assert!(fixture.messages.hash(&[1, 2, 3], moment(5)).await.unwrap().is_empty());
+    assert_eq!(hashed(&fixture, "pending").await.2, ["+1"]);
+}
+
+#[tokio::test]
+async fn content_that_cannot_be_read_stays_and_keeps_no_others_from_being_hashed() {
+    let fixture = Fixture::new().await;
+    for id in ["broken", "good"] {
+        fixture.send(PHONE, id, 1).await;
+        fixture.report(PHONE, sent(id, &[("+1", State::Sent, None)], &[])).await;
+    }
+    sqlx::query("UPDATE messages SET content = 'no json' WHERE ext_id = 'broken'")
+        .execute(fixture.database.writer())
+        .await
+        .unwrap();
+    assert_eq!(fixture.messages.hash(&[1, 2], moment(5)).await.unwrap(), [2]);
+    let numbers = "SELECT count(*) FROM message_recipients WHERE phone_number = '+1'";
+    assert_eq!(fixture.count(numbers).await, 1);
 }
 
 #[tokio::test]
