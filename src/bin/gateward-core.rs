@@ -10,28 +10,37 @@ use gateward_boot::exit::Exit;
 use gateward_boot::logs;
 use gateward_boot::signals::Signals;
 use gateward_core::config::{Config, Provided, Source};
-use gateward_core::{RunError, run};
+use gateward_core::{RunError, is_alive, migrate, run, work};
 
 /// 8 % less CPU time per request than the system's allocator, at some memory (benches/README.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A small SMS gateway: messages, devices, events.
+///
+/// Without a command it serves. The reference server's names of the commands work, too.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Configuration, in the reference server's own keys; `config.yml` if it is there
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
     /// Serve until told to stop
-    Run {
-        /// Configuration, in the reference server's own keys; `config.yml` if it is there
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    #[command(aliases = ["start", "http:run"])]
+    Run,
+    /// Run the background tasks until told to stop: where the database is not SQLite, whose server runs them itself
+    Worker,
+    /// Ask a running server whether it is alive
+    Health,
+    /// Bring the database up to date and stop
+    #[command(name = "db:migrate", alias = "db:auto-migrate")]
+    Migrate,
 }
 
 fn main() -> ExitCode {
@@ -44,11 +53,11 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let Command::Run { config } = arguments.command;
-    serve(config.as_deref()).into()
+    let command = arguments.command.unwrap_or(Command::Run);
+    perform(command, arguments.config.as_deref()).into()
 }
 
-fn serve(named: Option<&Path>) -> Exit {
+fn perform(command: Command, named: Option<&Path>) -> Exit {
     let source = match Source::find(named, Environment::of_process(), Path::new("")) {
         Ok(source) => source,
         Err(problem) => return report([problem], Exit::Config),
@@ -58,6 +67,12 @@ fn serve(named: Option<&Path>) -> Exit {
         Err(problems) => return report(problems, Exit::Config),
     };
     report(&loaded.warnings, Exit::Success);
+    if let Command::Health = command {
+        return match is_alive(loaded.config.http.listen) {
+            Ok(()) => Exit::Success,
+            Err(error) => report([error], Exit::Unavailable),
+        };
+    }
     let _logs = match logs::start(loaded.config.log_level, "gateward") {
         Ok(logs) => logs,
         Err(error) => return report([error], Exit::Software),
@@ -66,9 +81,14 @@ fn serve(named: Option<&Path>) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return report([error], Exit::Software),
     };
+    let (config, clock) = (loaded.config, Clock::system());
+    let listening = |address| tracing::info!(%address, "listening");
     let ran: Result<(), RunError> = runtime.block_on(async {
-        let listening = |address| tracing::info!(%address, "listening");
-        run(loaded.config, Clock::system(), stop_signal(), listening).await
+        match command {
+            Command::Worker => work(config, clock, stop_signal(), listening).await,
+            Command::Migrate => Ok(migrate(&config).await?),
+            Command::Run | Command::Health => run(config, clock, stop_signal(), listening).await,
+        }
     });
     match ran {
         Ok(()) => Exit::Success,

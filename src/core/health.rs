@@ -178,6 +178,10 @@ fn resident_mebibytes() -> Option<u64> {
     Some(kibibytes / 1024)
 }
 
+mod probe;
+
+pub use probe::{NotAlive, is_alive};
+
 #[cfg(test)]
 mod tests {
     use super::*;

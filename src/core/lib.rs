@@ -32,6 +32,7 @@ mod webhooks;
 
 pub(crate) use app::App;
 pub use db::OpenError;
-pub use server::{RunError, Server, StartError, run, work};
+pub use health::{NotAlive, is_alive};
+pub use server::{RunError, Server, StartError, migrate, run, work};
 pub use shared::AddressError;
 pub(crate) use timestamp::Timestamp;

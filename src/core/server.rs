@@ -167,6 +167,15 @@ pub async fn run(
     server.serve(shutdown).await
 }
 
+/// Makes the database, or brings it up to date, and stops.
+///
+/// # Errors
+/// When it cannot be opened or changed.
+pub async fn migrate(config: &Config) -> Result<(), StartError> {
+    db::Database::open(&config.database.url).await?.close().await;
+    Ok(())
+}
+
 /// Starts a process that only runs the background tasks, and answers for its health and metrics on
 /// `http.worker_listen`.
 ///

@@ -154,3 +154,52 @@ async fn a_short_secret_is_said_at_start() {
     let refused = Server::bind(config, Clock::system()).await.unwrap_err();
     assert_eq!(refused.to_string(), "jwt.secret: shorter than 32 bytes");
 }
+
+#[tokio::test]
+async fn a_worker_answers_for_its_health_and_metrics_and_nothing_else() {
+    let (clock, _hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (ready, address) = oneshot::channel();
+    let shutdown = async move {
+        let _ = stopped.await;
+    };
+    let ended = tokio::spawn(work(
+        config(DatabaseUrl::SqliteMemory),
+        clock,
+        shutdown,
+        move |address| {
+            ready.send(address).unwrap();
+        },
+    ));
+    let address = address.await.unwrap();
+    let ask = async |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        exchange(address, &request).await
+    };
+    for path in ["/health", "/health/live", "/health/ready", "/health/startup"] {
+        assert!(ask(path).await.starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    let metrics = ask("/metrics").await;
+    assert!(metrics.contains("\nworker_executor_active_tasks 0\n"), "{metrics}");
+    for path in [
+        "/",
+        "/api/3rdparty/v1/messages",
+        "/api/mobile/v1/device",
+        "/api/3rdparty/v1/health",
+    ] {
+        let answer = ask(path).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        assert!(answer.ends_with("\r\n\r\nNot Found"), "{path}: {answer}");
+    }
+    stop.send(()).unwrap();
+    ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_database_can_be_made_without_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(DatabaseUrl::Sqlite(folder.path().join("data/core.db")));
+    migrate(&config).await.unwrap();
+    migrate(&config).await.unwrap();
+    assert!(folder.path().join("data/core.db").exists());
+}
