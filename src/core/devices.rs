@@ -160,14 +160,14 @@ impl Devices {
         let Some(token) = self.store.delete(user, id).await? else {
             return Ok(false);
         };
-        self.known.forget(&token);
-        self.tell_others(&DeviceId::stored(id), true);
+        self.was_deleted(&DeviceId::stored(id), &token);
         Ok(true)
     }
 
-    /// A device was deleted elsewhere.
-    pub(crate) fn forget(&self, token: &str) {
+    /// The device is in the database no more: neither this process nor another may know it.
+    pub(crate) fn was_deleted(&self, id: &DeviceId, token: &str) {
         self.known.forget(token);
+        self.tell_others(id, true);
     }
 
     /// Writes down which devices were seen since the last time, and says how many.

@@ -141,7 +141,8 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Res
                 }
             }
             if store.delete_device(&device.id, before).await? {
-                app.devices.forget(&device.token);
+                app.devices.was_deleted(&id, &device.token);
+                app.events.end(&device.id);
                 done += 1;
             }
         }
