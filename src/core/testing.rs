@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds};
 use gateward_boot::clock::{Clock, Hands};
 use http_body_util::BodyExt;
@@ -28,6 +28,7 @@ use crate::{
         Backend, Cleanup, Config, Database, DatabaseUrl, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Pubsub, Queue,
         Sse, Tasks,
     },
+    events::{Audience, Event},
     http,
 };
 
@@ -106,11 +107,6 @@ impl Events {
         let bytes = next.await.expect("an event").unwrap().unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
-
-    /// Whether nothing waits.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.0.next().now_or_never().is_none()
-    }
 }
 
 impl Bench {
@@ -188,6 +184,15 @@ impl Bench {
         let answer = answer.await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         Events(answer.into_body().into_data_stream())
+    }
+
+    /// Whether the phone has heard nothing but what was read from its stream: the next thing it hears is what we say now.
+    pub(crate) async fn is_quiet(&self, phone: &Phone, stream: &mut Events) -> bool {
+        let (user, device) = (phone.login.as_str(), phone.id.as_str());
+        let told = Event::message_cancelled("anything-else?".to_owned());
+        let audience = Audience::Device { user, device };
+        self.app.events.deliver(audience, &told).await.unwrap();
+        stream.next().await.contains("anything-else?")
     }
 
     /// What the sidecar sends on behalf of a user.

@@ -12,6 +12,7 @@ mod account;
 mod clients;
 mod crash;
 mod journey;
+mod reference;
 mod replicas;
 #[path = "../support/mod.rs"]
 mod support;

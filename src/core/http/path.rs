@@ -120,12 +120,21 @@ fn decode(path: &str) -> Vec<String> {
     decoded.split('/').map(str::to_owned).collect()
 }
 
-/// Rewrites the path of a request that a route is meant by; others keep theirs.
+/// Rewrites the path of a request: to that of the route that is meant, or to one that no route has.
 pub(super) async fn canonicalise(State(patterns): State<Arc<Patterns>>, mut request: Request, next: Next) -> Response {
-    if let Some(uri) = rewritten(&patterns, request.uri()) {
-        *request.uri_mut() = uri;
-    }
+    let rewritten = rewritten(&patterns, request.uri());
+    *request.uri_mut() = rewritten.unwrap_or_else(|| nowhere(Area::of(request.uri().path())));
     next.run(request).await
+}
+
+/// For what no route is meant by: the router would match some of it all the same by rules of its own (it keeps encoded
+/// slashes within a segment).
+fn nowhere(area: Area) -> Uri {
+    Uri::from_static(match area {
+        Area::UserApi => "/api/3rdparty/v1//",
+        Area::DeviceApi => "/api/mobile/v1//",
+        Area::Elsewhere => "//",
+    })
 }
 
 fn rewritten(patterns: &Patterns, uri: &Uri) -> Option<Uri> {

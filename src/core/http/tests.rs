@@ -11,6 +11,8 @@ use serde_json::json;
 
 use crate::testing::{Bench, basic, bearer, request, signer};
 
+mod extremes;
+
 const USER_LINK: &str = r#"</.well-known/api-catalog>; rel="api-catalog""#;
 const UNAUTHORIZED: (u16, &str) = (401, r#"{"message":"Unauthorized"}"#);
 

@@ -102,7 +102,7 @@ async fn what_is_refused_changes_nothing_and_nobody_is_told() {
             assert_eq!(scene.tell(method, body).await.refusal(), (400, text.to_owned()));
         }
     }
-    assert!(hears.is_quiet());
+    assert!(scene.bench.is_quiet(&scene.phone, &mut hears).await);
     assert_eq!(scene.seen_by_device().await, r#"{"ping":{"interval_seconds":60}}"#);
 }
 
@@ -116,7 +116,7 @@ async fn all_phones_of_the_user_are_told_and_no_other() {
         scene.set(method, json!({})).await;
         assert_eq!(hears.next().await, "event: SettingsUpdated\ndata: null\n\n");
     }
-    assert!(stranger_hears.is_quiet());
+    assert!(scene.bench.is_quiet(&stranger, &mut stranger_hears).await);
     assert_eq!(
         scene.bench.ask("GET", OF_DEVICE, &bearer(&stranger.token)).await.body,
         "{}"
