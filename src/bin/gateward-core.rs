@@ -9,7 +9,7 @@ use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
 use gateward_boot::logs;
 use gateward_boot::signals::Signals;
-use gateward_core::config::{Config, Provided, Source};
+use gateward_core::config::{AccountNeed, Config, Provided, Source};
 use gateward_core::{RunError, is_alive, migrate, run, work};
 
 /// 8 % less CPU time per request than the system's allocator, at some memory (benches/README.md).
@@ -62,7 +62,14 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Ok(source) => source,
         Err(problem) => return report([problem], Exit::Config),
     };
-    let loaded = match Config::load(&source, &Provided::default()) {
+    let provided = Provided {
+        account: match command {
+            Command::Run => AccountNeed::Required,
+            Command::Worker | Command::Health | Command::Migrate => AccountNeed::Unused,
+        },
+        ..Provided::default()
+    };
+    let loaded = match Config::load(&source, &provided) {
         Ok(loaded) => loaded,
         Err(problems) => return report(problems, Exit::Config),
     };

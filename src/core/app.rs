@@ -9,15 +9,17 @@ use gateward_boot::{clock::Clock, metrics::Metrics as Registry, random};
 use gateward_contract::headers;
 
 use crate::{
-    Timestamp,
+    Timestamp, catalog,
     config::Config,
     db::Database,
     devices::Devices,
-    events::{Bus, EventMetrics, Events, Listener},
+    events::{Bus, EventMetrics, Events, Listener, PushQueue},
     health::Pings,
+    http::RateLimiter,
     messages::{Limiter, LimiterMetrics, Messages, Reported},
     metrics::Metrics,
     otp::Codes,
+    push,
     server::StartError,
     shared::{Caches, PubSub},
     users::Users,
@@ -48,6 +50,9 @@ pub(crate) struct App {
     /// Where each resource has its caches.
     #[expect(dead_code, reason = "those who keep something come with their own changes")]
     pub(crate) caches: Caches,
+    pub(crate) catalog_limit: RateLimiter,
+    pub(crate) push: Arc<push::Queue>,
+    pub(crate) relay_limit: RateLimiter,
     clock: Clock,
     _listener: Listener,
 }
@@ -72,14 +77,17 @@ impl App {
         let registry = Registry::new();
         let event_metrics = EventMetrics::new(&registry)?;
         let limiter_metrics = LimiterMetrics::new(&registry)?;
-        let metrics = Metrics::new(registry)?;
         let caches = Caches::open(&config.cache, clock.clone());
         let caches = caches.await.map_err(|error| StartError::Shared("cache.url", error))?;
+        let push = Arc::new(push::Queue::new(&config, &caches, &registry, &clock)?);
+        let metrics = Metrics::new(registry)?;
         let others = PubSub::open(&config.pubsub, gateward_contract::nanoid::nanoid(random::bytes()));
         let others = others.await.map_err(|error| StartError::Shared("pubsub.url", error))?;
         let devices = Arc::new(Devices::new(database.clone(), others.clone()));
         let bus = Bus::new(event_metrics.clone());
         let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), event_metrics.clone());
+        // While push is off, a phone with a push token has nothing but its streams.
+        let push_queue = push.is_on().then(|| Arc::clone(&push) as Arc<dyn PushQueue>);
         let links = Links {
             user_api: HeaderValue::from_static(headers::LINK_USER_API),
             elsewhere: config
@@ -92,7 +100,7 @@ impl App {
         Ok(Self {
             links,
             verifier: Verifier::new(key, rules),
-            events: Events::new(Arc::clone(&devices), bus, others, None, event_metrics),
+            events: Events::new(Arc::clone(&devices), bus, others, push_queue, event_metrics),
             users: Users::new(database.clone(), random::bytes()),
             devices,
             messages: Messages::new(database.clone()),
@@ -102,6 +110,9 @@ impl App {
             codes: Codes::new(config.otp),
             pings: Pings::default(),
             metrics,
+            catalog_limit: catalog::limiter(),
+            push,
+            relay_limit: push::limiter(),
             config,
             database,
             caches,

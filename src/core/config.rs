@@ -13,10 +13,12 @@ use ipnet::IpNet;
 use rlibphonenumber::Region;
 
 mod database;
+mod fcm;
 mod read;
 mod source;
 
-pub use source::{Provided, Source};
+pub use fcm::{AccountError, Fcm, ServiceAccount};
+pub use source::{AccountNeed, Provided, Source};
 
 /// A configuration without errors.
 #[derive(Clone, Debug)]
@@ -143,17 +145,6 @@ pub enum DatabaseUrl {
     Sqlite(PathBuf),
     /// `sqlite::memory:`, gone with the process.
     SqliteMemory,
-}
-
-/// `fcm.*`
-#[derive(Clone, Debug)]
-pub struct Fcm {
-    /// `fcm.credentials_json`; `None` when empty: push is off.
-    pub credentials_json: Option<Secret>,
-    /// `fcm.debounce_seconds`, at least 5 s.
-    pub debounce: Duration,
-    /// `fcm.timeout_seconds`, at least 1 s.
-    pub timeout: Duration,
 }
 
 /// `sse.*`

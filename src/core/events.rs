@@ -16,7 +16,7 @@ mod routes;
 
 pub(crate) use bus::Bus;
 use bus::Published;
-pub(crate) use dispatch::{Audience, Events};
+pub(crate) use dispatch::{Audience, Events, PushQueue};
 pub(crate) use event::{Event, Kind};
 pub(crate) use listener::Listener;
 pub(crate) use metrics::EventMetrics;

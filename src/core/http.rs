@@ -9,18 +9,20 @@ mod connections;
 mod envelope;
 mod error;
 mod path;
+mod rate_limit;
 mod reply;
 mod routes;
 mod shield;
 mod unknown;
 
-pub(crate) use address::ClientAddress;
+pub(crate) use address::{AskedHost, ClientAddress};
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
 pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};
 pub(crate) use connections::serve;
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use path::segment;
+pub(crate) use rate_limit::RateLimiter;
 pub(crate) use reply::Json;
 pub(crate) use routes::{Routes, router, worker_router};
 

@@ -8,6 +8,7 @@
 //! may call what, and says who is calling in a token of its own. Devices authenticate here.
 
 mod app;
+mod catalog;
 pub mod config;
 mod db;
 mod devices;
@@ -19,6 +20,7 @@ mod logs;
 mod messages;
 mod metrics;
 mod otp;
+mod push;
 mod server;
 mod settings;
 mod shared;
@@ -33,6 +35,7 @@ mod webhooks;
 pub(crate) use app::App;
 pub use db::OpenError;
 pub use health::{NotAlive, is_alive};
+pub use push::CallError;
 pub use server::{RunError, Server, StartError, migrate, run, work};
 pub use shared::AddressError;
 pub(crate) use timestamp::Timestamp;

@@ -7,7 +7,7 @@ use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::{App, config::Config, db, http, shared::AddressError, tasks};
+use crate::{App, config::Config, db, http, push, shared::AddressError, tasks};
 
 mod rounds;
 
@@ -34,6 +34,9 @@ pub enum StartError {
     /// `cache.url` or `pubsub.url`
     #[error("{0}: {1}")]
     Shared(&'static str, AddressError),
+    /// Nothing to push with.
+    #[error("push: {0}")]
+    Push(#[from] push::CallError),
     /// A metric is named twice: a mistake of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricError),
@@ -117,6 +120,7 @@ impl Server {
         let mut beside = JoinSet::new();
         if role == Role::Gateway {
             beside.spawn(rounds::run(Arc::clone(&app), stopping.clone()));
+            beside.spawn(Arc::clone(&app.push).run(stopping.clone()));
         }
         if role == Role::Worker || tasks::run_beside_requests(&app.config.database.url) {
             beside.spawn(tasks::run_all(Arc::clone(&app), stopping.clone()));

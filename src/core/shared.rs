@@ -6,7 +6,6 @@
 //! of whoever keeps them.
 
 mod address;
-#[cfg_attr(not(test), expect(dead_code, reason = "the push queue comes with its own change"))]
 mod backlog;
 #[cfg_attr(
     not(test),
@@ -23,12 +22,8 @@ pub(crate) mod redis_server;
 
 pub use address::AddressError;
 pub(crate) use address::check as check_address;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the push queue comes with its own change")
-)]
 pub(crate) use backlog::Backlog;
-pub(crate) use cache::Caches;
+pub(crate) use cache::{Cache, Caches};
 #[cfg(test)]
 pub(crate) use link::Trouble;
 pub(crate) use link::Unavailable;

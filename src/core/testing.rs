@@ -2,17 +2,25 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, UNIX_EPOCH},
 };
 
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::KeySize,
+    signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey},
+};
 use axum::{
     Router,
     body::{Body, BodyDataStream},
     extract::ConnectInfo,
     http::{HeaderMap, Request, StatusCode, header},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use futures_util::StreamExt;
 use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds};
 use gateward_boot::clock::{Clock, Hands};
@@ -234,6 +242,35 @@ pub(crate) fn basic(login: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{login}:{password}")))
 }
 
+/// The key of [`service_account`].
+static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
+
+/// The JSON file of a Google service account with a key that was made for this run.
+pub(crate) fn service_account(token_uri: &str) -> String {
+    let der: Pkcs8V1Der<'_> = KEY.as_der().unwrap();
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(der.as_ref())
+    );
+    serde_json::json!({
+        "type": "service_account",
+        "project_id": "test-project",
+        "private_key_id": "key-1",
+        "private_key": pem,
+        "client_email": "push@test-project.iam.gserviceaccount.com",
+        "token_uri": token_uri,
+    })
+    .to_string()
+}
+
+/// Whether a signed assertion is by the key of [`service_account`].
+pub(crate) fn verify_assertion(assertion: &str) -> bool {
+    let (signed, signature) = assertion.rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, KEY.public_key().as_ref());
+    key.verify(signed.as_bytes(), &signature).is_ok()
+}
+
 /// A request from this machine; an empty authorization is none.
 pub(crate) fn request(method: &str, path: &str, authorization: &str) -> axum::http::request::Builder {
     let peer: SocketAddr = "127.0.0.1:50000".parse().unwrap();
@@ -272,7 +309,8 @@ pub(crate) fn config(url: DatabaseUrl) -> Config {
             debug: false,
         },
         fcm: Fcm {
-            credentials_json: None,
+            account: None,
+            endpoint: "http://127.0.0.1:0".into(),
             debounce: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
         },

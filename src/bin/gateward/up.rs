@@ -8,7 +8,7 @@ use gateward_boot::clock::Clock;
 use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
 use gateward_boot::secrets;
-use gateward_core::config::{self as core, Mode};
+use gateward_core::config::{self as core, AccountNeed, Mode};
 use gateward_sidecar::config::{Config, Provided, Source, UpstreamUrl};
 use gateward_sidecar::server::{self, Bound, Orders};
 use tokio::sync::oneshot;
@@ -51,6 +51,7 @@ impl Plan {
             mode: Some(Mode::Private),
             private_token: Some(Secret::new(private_token.into_bytes())),
             database: Some(data_dir.join("core.db")),
+            account: AccountNeed::Optional,
         };
         let variables = core::Source::of_variables(Environment::of_process());
         let mut core = core::Config::load(&variables, &for_core).map_err(wrong)?;

@@ -167,6 +167,23 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// An object of texts by name. Here names count with case; a `null` within is an empty text.
+    pub fn opt_string_map(&self, field: &str) -> Result<Option<BTreeMap<String, String>>, ParseError> {
+        match self.value(field) {
+            None => Ok(None),
+            Some(Value::Object(entries)) => {
+                let texts = entries.iter().map(|(name, value)| match value {
+                    Value::Null => Ok((name.clone(), String::new())),
+                    Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                        Ok((name.clone(), self.text(field, value)?.to_owned()))
+                    }
+                });
+                texts.collect::<Result<_, _>>().map(Some)
+            }
+            Some(other) => Err(self.mismatch(field, other.kind(), "map[string]string")),
+        }
+    }
+
     fn text(&self, field: &str, value: &'a Value) -> Result<&'a str, ParseError> {
         match value {
             Value::String(text) => Ok(text),

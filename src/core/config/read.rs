@@ -12,8 +12,8 @@ use gateward_document::parse_duration;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 
 use super::{
-    Backend, Cleanup, Config, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse,
-    Tasks, database,
+    Backend, Cleanup, Config, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse, Tasks,
+    database, fcm,
 };
 use crate::shared;
 
@@ -27,11 +27,12 @@ const SOME: RangeInclusive<Duration> = SECOND..=Duration::MAX;
 pub(super) fn config(reader: &mut Reader<'_>, environment: &Environment, provided: &Provided) -> Config {
     let example_secrets = reader.boolean("allow_example_secrets", false);
     reader.allow_example_secrets(example_secrets);
+    let gateway = gateway(reader, provided);
     Config {
-        gateway: gateway(reader, provided),
         http: http(reader),
         database: database::read(reader, provided.database.as_ref()),
-        fcm: fcm(reader),
+        fcm: fcm::read(reader, gateway.mode, provided),
+        gateway,
         sse: Sse {
             keep_alive: seconds(reader, "sse.keep_alive_period_seconds", 15, 1),
         },
@@ -65,15 +66,7 @@ fn gateway(reader: &mut Reader<'_>, provided: &Provided) -> Gateway {
     }
     let default = "https://api.sms-gate.app/upstream/v1";
     reader.declare("gateway.upstream_url", default);
-    let upstream_url = reader.parsed_unseen("gateway.upstream_url", "https://host/path", |text| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let usable = rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()));
-        if usable {
-            Ok(text.trim_end_matches('/').to_owned())
-        } else {
-            Err("not a url".to_owned())
-        }
-    });
+    let upstream_url = reader.parsed_unseen("gateway.upstream_url", "https://host/path", http_url);
     Gateway {
         mode,
         private_token,
@@ -105,15 +98,6 @@ fn public_api(host: &str, path: &str) -> Option<PublicApi> {
         host: host.to_owned(),
         path: format!("/{}", path.trim_matches('/')),
     })
-}
-
-fn fcm(reader: &mut Reader<'_>) -> Fcm {
-    let credentials = reader.secret("fcm.credentials_json", SecretRules::PASSED_ON);
-    Fcm {
-        credentials_json: credentials.map(|sealed| Secret::new(sealed.into_bytes())),
-        debounce: seconds(reader, "fcm.debounce_seconds", 0, 0).max(5 * SECOND),
-        timeout: seconds(reader, "fcm.timeout_seconds", 0, 0).max(SECOND),
-    }
 }
 
 fn messages(reader: &mut Reader<'_>) -> Messages {
@@ -220,8 +204,19 @@ fn log_level(reader: &mut Reader<'_>, environment: &Environment) -> Level {
     if debug && !given { Level::Debug } else { level }
 }
 
+/// An address without a slash at its end. The message does not show it: it may hold a password.
+pub(super) fn http_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let usable = rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()));
+    if usable {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("not a url".to_owned())
+    }
+}
+
 /// A key that counts in seconds.
-fn seconds(reader: &mut Reader<'_>, key: &str, default: u64, least: u64) -> Duration {
+pub(super) fn seconds(reader: &mut Reader<'_>, key: &str, default: u64, least: u64) -> Duration {
     Duration::from_secs(reader.integer(key, default, least..=u64::from(u32::MAX)))
 }
 

@@ -87,4 +87,18 @@ pub struct Provided {
     pub private_token: Option<Secret>,
     /// For `database.url`: the file of a SQLite database.
     pub database: Option<PathBuf>,
+    /// Whether public mode needs `fcm.credentials_json`.
+    pub account: AccountNeed,
+}
+
+/// What a process in public mode does without an account to push with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountNeed {
+    /// It does not start, as the reference.
+    #[default]
+    Required,
+    /// It starts with a warning, and push is off.
+    Optional,
+    /// It pushes nothing anyway: the account is not looked at.
+    Unused,
 }

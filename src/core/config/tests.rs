@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
@@ -22,9 +22,11 @@ fn source(text: &str, variables: &[(&str, &str)]) -> Source {
     }
 }
 
-/// With the one thing that the core cannot do without.
+/// With what the core cannot do without.
 fn run(text: &str, variables: &[(&str, &str)]) -> Source {
-    source(text, &[&[("JWT__SECRET", SECRET)], variables].concat())
+    let account = crate::testing::service_account("https://oauth2.example/token");
+    let needed = [("JWT__SECRET", SECRET), ("FCM__CREDENTIALS_JSON", account.as_str())];
+    source(text, &[&needed, variables].concat())
 }
 
 fn load(source: &Source) -> Loaded {
@@ -139,7 +141,7 @@ otp:
     assert_eq!(config.jwt.access_ttl.as_secs(), 86_400);
     assert_eq!(config.jwt.issuer.as_deref(), Some("sms-gate.app"));
     assert_eq!(config.otp.ttl.as_secs(), 120);
-    assert!(config.fcm.credentials_json.is_some());
+    assert!(config.fcm.account.is_none(), "a placeholder, and not needed");
 }
 
 #[test]
@@ -190,29 +192,31 @@ fn the_reference_servers_variables_win_over_the_file() {
 
 #[test]
 fn without_a_secret_there_is_no_configuration() {
+    let account = crate::testing::service_account("https://oauth2.example/token");
+    let push = ("FCM__CREDENTIALS_JSON", account.as_str());
     let required = "required to check the minted tokens of the sidecar (allowed: jwt.secret_file, or JWT__SECRET_FILE or \
                     JWT__SECRET in the environment)";
     assert_eq!(
-        refused(&source("", &[])),
+        refused(&source("", &[push])),
         [format!("config.yml: jwt.secret: {required}")]
     );
     assert_eq!(
-        refused(&source("jwt:\n  secret:\n", &[])),
+        refused(&source("jwt:\n  secret:\n", &[push])),
         [format!("config.yml:2:3: jwt.secret: {required}")]
     );
     assert_eq!(
-        refused(&source("", &[("JWT__SECRET", "")])),
+        refused(&source("", &[push, ("JWT__SECRET", "")])),
         [format!("environment: JWT__SECRET: {required}")]
     );
     assert_eq!(
-        refused(&source("", &[("JWT__SECRET", "short")])),
+        refused(&source("", &[push, ("JWT__SECRET", "short")])),
         ["environment: JWT__SECRET: the secret is too short: 5 bytes (allowed: at least 32 bytes)"]
     );
     let provided = Provided {
         jwt_secret: Some(Secret::new(SECRET)),
         ..Provided::default()
     };
-    assert!(Config::load(&source("", &[]), &provided).is_ok());
+    assert!(Config::load(&source("", &[push]), &provided).is_ok());
 }
 
 #[test]
@@ -263,6 +267,7 @@ fn what_up_provides_is_used_where_the_source_says_nothing() {
         mode: Some(Mode::Private),
         private_token: Some(Secret::new("made")),
         database: Some("d/core.db".into()),
+        account: AccountNeed::Optional,
     };
     let config = Config::load(&source("", &[]), &provided).unwrap().config;
     assert_eq!(config.gateway.mode, Mode::Private);
@@ -273,6 +278,81 @@ fn what_up_provides_is_used_where_the_source_says_nothing() {
     assert_eq!(config.gateway.mode, Mode::Public);
     assert_eq!(config.jwt.secret.expose(), SECRET.as_bytes());
     assert_eq!(config.database.url, DatabaseUrl::SqliteMemory);
+}
+
+#[test]
+fn public_mode_needs_an_account_for_push() {
+    let with = |json: &str| source("", &[("JWT__SECRET", SECRET), ("FCM__CREDENTIALS_JSON", json)]);
+    let account = crate::testing::service_account("https://oauth2.example/token");
+    let loaded = load(&with(&account)).config.fcm;
+    assert_eq!(loaded.endpoint, "https://fcm.googleapis.com");
+    let loaded = loaded.account.unwrap();
+    assert_eq!(loaded.token_uri, "https://oauth2.example/token");
+    assert_eq!(
+        (loaded.project_id.as_str(), loaded.private_key_id.as_deref()),
+        ("test-project", Some("key-1"))
+    );
+
+    let required = "required in public mode, for push";
+    let another =
+        |name: &str, value: &str| account.replace(&format!("\"{name}\":"), &format!("\"{name}\":{value},\"x{name}\":"));
+    let unusable = "not the json file of a service account";
+    for (json, problem) in [
+        ("", required.to_owned()),
+        (" {} ", required.to_owned()),
+        ("hunter2", unusable.to_owned()),
+        ("[]", unusable.to_owned()),
+        (
+            &another("project_id", "\"\""),
+            format!("{unusable}: project_id is missing"),
+        ),
+        (
+            &another("client_email", "null"),
+            format!("{unusable}: client_email is missing"),
+        ),
+        (
+            &another("private_key", "\"hunter2\""),
+            "private_key is not an rsa key in pem".to_owned(),
+        ),
+        (
+            &another("token_uri", "\"hunter2\""),
+            "token_uri is not a url".to_owned(),
+        ),
+    ] {
+        let told = refused(&with(json));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(&problem), "{json}: {told:?}");
+        assert!(!told[0].contains("hunter2"), "{told:?}");
+    }
+}
+
+#[test]
+fn up_starts_without_an_account_and_says_so() {
+    let provided = Provided {
+        account: AccountNeed::Optional,
+        ..Provided::default()
+    };
+    let with = |json: &str| source("", &[("JWT__SECRET", SECRET), ("FCM__CREDENTIALS_JSON", json)]);
+    for json in ["", "{}"] {
+        let loaded = Config::load(&with(json), &provided).unwrap();
+        assert!(loaded.config.fcm.account.is_none());
+        let warnings = told(&loaded.warnings);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("push is off"), "{warnings:?}");
+    }
+    assert!(Config::load(&with("hunter2"), &provided).is_err());
+}
+
+#[test]
+fn a_process_that_pushes_nothing_does_not_look_at_the_account() {
+    let provided = Provided {
+        account: AccountNeed::Unused,
+        ..Provided::default()
+    };
+    for json in ["", "hunter2"] {
+        let source = source("", &[("JWT__SECRET", SECRET), ("FCM__CREDENTIALS_JSON", json)]);
+        assert_eq!(Config::load(&source, &provided).unwrap().warnings, []);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Where does a request come from? From its peer, or from where a proxy that we believe says it
-//! came from (WIRE §1.5).
+//! Where does a request come from, and which host did it ask? What its peer says, or what a proxy that we believe says
+//! about it (WIRE §1.5).
 
 use std::{
     convert::Infallible,
@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -19,30 +19,54 @@ use crate::App;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
+/// The host that the client asked, with its port if it named one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AskedHost(pub(crate) String);
+
 impl FromRequestParts<Arc<App>> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        Ok(Self(client(peer, &parts.headers, &app.config.http.proxies)))
+        Ok(Self(client(peer(parts), &parts.headers, &app.config.http.proxies)))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for AskedHost {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let text = |name: HeaderName| parts.headers.get(name)?.to_str().ok();
+        let forwarded = text(HeaderName::from_static("x-forwarded-host"))
+            .filter(|_| is_believed(peer(parts), &app.config.http.proxies))
+            .and_then(|hosts| hosts.split(',').next());
+        let host = forwarded.or_else(|| text(header::HOST)).unwrap_or_default();
+        Ok(Self(host.trim().to_owned()))
+    }
+}
+
+/// Who opened the connection.
+fn peer(parts: &Parts) -> IpAddr {
+    let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = connected.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    address.to_canonical()
+}
+
+/// Whether what this peer says about a client counts.
+///
+/// The reference believes everybody while no proxy is named. We believe processes on this
+/// machine, where the sidecar usually runs, and nobody else.
+fn is_believed(peer: IpAddr, proxies: &[IpNet]) -> bool {
+    if proxies.is_empty() {
+        peer.is_loopback()
+    } else {
+        proxies.iter().any(|net| net.contains(&peer))
     }
 }
 
 /// The first address in `X-Forwarded-For` if the peer is believed, else the peer.
-///
-/// The reference believes everybody while no proxy is named. We believe processes on this
-/// machine, where the sidecar usually runs, and nobody else.
 fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    let believed = if proxies.is_empty() {
-        peer.is_loopback()
-    } else {
-        proxies.iter().any(|net| net.contains(&peer))
-    };
-    if !believed {
+    if !is_believed(peer, proxies) {
         return peer;
     }
     headers

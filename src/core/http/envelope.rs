@@ -50,7 +50,8 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
         Area::UserApi => &app.links.user_api,
         Area::DeviceApi | Area::Elsewhere => &app.links.elsewhere,
     };
-    given.insert(header::LINK, link.clone());
+    // The catalog is its own link.
+    given.entry(header::LINK).or_insert_with(|| link.clone());
     response
 }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use axum::{Router, handler::Handler, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
-use crate::{App, devices, events, health, inbox, logs, messages, metrics, otp, settings, users, webhooks};
+use crate::{
+    App, catalog, config::Mode, devices, events, health, inbox, logs, messages, metrics, otp, push, settings, users,
+    webhooks,
+};
 
 /// Some routes, and their paths as written.
 ///
@@ -65,7 +68,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(inbox::routes())
         .and(logs::routes())
         .and(health::routes())
-        .and(metrics::routes());
+        .and(metrics::routes())
+        .and(catalog::routes())
+        .and(match app.config.gateway.mode {
+            Mode::Public => push::routes(),
+            Mode::Private => Routes::new(),
+        });
     wrapped(routes, unknown::unknown, app)
 }
 

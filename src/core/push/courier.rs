@@ -1,0 +1,74 @@
+//! Which way do notifications take, and what can become of one? FCM in public mode, the upstream in private mode.
+
+use std::time::Duration;
+
+use gateward_boot::clock::Clock;
+
+use super::{fcm::Fcm, notification::Notification, upstream::Upstream};
+use crate::{
+    config::{Config, Mode},
+    server::StartError,
+};
+
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is on its way.
+    Sent,
+    /// It may go through later.
+    Failed,
+    /// Not its own fault: it was not tried, or whoever takes it asked us to come later. Does not count as a try.
+    Postponed,
+    /// Nothing ever reaches this token.
+    Unreachable,
+    /// This notification never goes through; others for its token may.
+    Refused,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// As many as there were notifications, in their order.
+    pub(super) outcomes: Vec<Outcome>,
+    /// How long nothing more should be sent.
+    pub(super) pause: Option<Duration>,
+}
+
+impl Round {
+    /// The same for all.
+    pub(super) fn all(count: usize, outcome: Outcome) -> Self {
+        Self {
+            outcomes: vec![outcome; count],
+            pause: None,
+        }
+    }
+}
+
+/// Takes notifications away.
+#[derive(Debug)]
+pub(super) enum Courier {
+    Fcm(Box<Fcm>),
+    Upstream(Upstream),
+}
+
+impl Courier {
+    /// The one of the configured mode; `None` in public mode without credentials.
+    pub(super) fn of(config: &Config, clock: &Clock) -> Result<Option<Self>, StartError> {
+        Ok(match (config.gateway.mode, &config.fcm.account) {
+            (Mode::Private, _) => Some(Self::Upstream(Upstream::new(&config.gateway.upstream_url)?)),
+            (Mode::Public, Some(account)) => {
+                let fcm = Fcm::new(account.clone(), &config.fcm.endpoint, clock.clone())?;
+                Some(Self::Fcm(Box::new(fcm)))
+            }
+            (Mode::Public, None) => None,
+        })
+    }
+
+    /// Tries all of them, for so long.
+    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration) -> Round {
+        match self {
+            Self::Fcm(fcm) => fcm.deliver(batch, deadline).await,
+            Self::Upstream(upstream) => upstream.deliver(batch, deadline).await,
+        }
+    }
+}

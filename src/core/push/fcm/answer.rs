@@ -1,0 +1,205 @@
+//! What does FCM's answer mean? Pure.
+//!
+//! As documented in "FCM REST error codes": the status and the code in `error.details` say whose fault it is.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::push::{call::Answer, courier::Outcome};
+
+/// How long to wait after "too many requests" without a time, as the documentation asks.
+const CALM_DOWN: Duration = Duration::from_secs(60);
+
+/// The field that a bad request names when its token is wrong.
+const TOKEN: &str = "message.token";
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    /// How long nothing more should be sent.
+    pub(super) pause: Option<Duration>,
+}
+
+impl Verdict {
+    /// Nothing was said.
+    pub(super) const FAILED: Self = Self::of(Outcome::Failed);
+
+    const fn of(outcome: Outcome) -> Self {
+        Self { outcome, pause: None }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Body {
+    #[serde(default)]
+    error: Problem,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    details: Vec<Detail>,
+}
+
+/// One of `FcmError` and `BadRequest`; others have neither field.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    #[serde(default)]
+    error_code: Option<String>,
+    #[serde(default)]
+    field_violations: Vec<FieldViolation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FieldViolation {
+    #[serde(default)]
+    field: String,
+}
+
+impl Problem {
+    fn is(&self, code: &str) -> bool {
+        let codes = self.details.iter().filter_map(|detail| detail.error_code.as_deref());
+        codes.into_iter().any(|known| known == code)
+    }
+
+    /// Whether it is the token that is no token: the field says so, or FCM refuses without naming a field.
+    fn is_about_the_token(&self) -> bool {
+        let mut fields = self
+            .details
+            .iter()
+            .flat_map(|detail| &detail.field_violations)
+            .peekable();
+        if fields.peek().is_none() {
+            return self.is("INVALID_ARGUMENT");
+        }
+        fields.any(|violation| violation.field == TOKEN)
+    }
+}
+
+/// Judges one send.
+pub(super) fn judge(answer: &Answer) -> Verdict {
+    let status = answer.status.as_u16();
+    if answer.status.is_success() {
+        return Verdict::of(Outcome::Sent);
+    }
+    // Proxies on the way answer in other words: then only the status counts.
+    let Body { error } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let outcome = match status {
+        404 if error.is("UNREGISTERED") => Outcome::Unreachable,
+        403 if error.is("SENDER_ID_MISMATCH") => Outcome::Unreachable,
+        400 if error.is_about_the_token() => Outcome::Unreachable,
+        400 => Outcome::Refused,
+        429 => Outcome::Postponed,
+        // 403 and 404 without one of these codes are about the project: somebody can put it right.
+        _ => Outcome::Failed,
+    };
+    let pause = match status {
+        429 => Some(answer.retry_after.unwrap_or(CALM_DOWN)),
+        500.. => answer.retry_after,
+        _ => None,
+    };
+    tracing::warn!(status, outcome = ?outcome, "fcm refused a push");
+    Verdict { outcome, pause }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use reqwest::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    fn judged(status: u16, retry_after: Option<u64>, details: &serde_json::Value) -> Verdict {
+        let body = json!({ "error": { "code": status, "message": "…", "status": "…", "details": details } });
+        judge(&Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: retry_after.map(Duration::from_secs),
+            body: body.to_string().into_bytes(),
+        })
+    }
+
+    fn fcm_error(code: &str) -> serde_json::Value {
+        json!({ "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code })
+    }
+
+    fn bad_request(field: &str) -> serde_json::Value {
+        json!({
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{ "field": field, "description": "…" }],
+        })
+    }
+
+    #[test]
+    fn a_token_that_nobody_has_any_more_is_unreachable() {
+        for (status, details) in [
+            (404, json!([fcm_error("UNREGISTERED")])),
+            (403, json!([fcm_error("SENDER_ID_MISMATCH")])),
+            (400, json!([fcm_error("INVALID_ARGUMENT")])),
+            (
+                400,
+                json!([fcm_error("INVALID_ARGUMENT"), bad_request("message.token")]),
+            ),
+            (400, json!([bad_request("message.token")])),
+        ] {
+            assert_eq!(
+                judged(status, None, &details),
+                Verdict::of(Outcome::Unreachable),
+                "{details}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_bad_says_nothing_about_its_token() {
+        for details in [
+            json!([]),
+            json!([bad_request("message.data[0].value")]),
+            json!([bad_request("message"), fcm_error("INVALID_ARGUMENT")]),
+        ] {
+            assert_eq!(judged(400, None, &details), Verdict::of(Outcome::Refused), "{details}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_project_may_be_put_right() {
+        for (status, details) in [
+            (401, json!([fcm_error("THIRD_PARTY_AUTH_ERROR")])),
+            (403, json!([])),
+            (404, json!([])),
+        ] {
+            assert_eq!(judged(status, Some(9), &details), Verdict::FAILED, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_service_in_trouble_says_when_to_come_back() {
+        for (status, after, outcome, pause) in [
+            (429, Some(7), Outcome::Postponed, Some(7)),
+            (429, None, Outcome::Postponed, Some(60)),
+            (503, Some(7), Outcome::Failed, Some(7)),
+            (503, None, Outcome::Failed, None),
+            (500, None, Outcome::Failed, None),
+        ] {
+            let pause = pause.map(Duration::from_secs);
+            assert_eq!(
+                judged(status, after, &json!([])),
+                Verdict { outcome, pause },
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_json_is_judged_by_its_status() {
+        let verdict = judge(&Answer {
+            status: StatusCode::BAD_GATEWAY,
+            retry_after: None,
+            body: b"<!DOCTYPE html>".to_vec(),
+        });
+        assert_eq!(verdict, Verdict::FAILED);
+    }
+}

@@ -1,0 +1,48 @@
+//! What do we count of pushes? The reference's names and labels (WIRE §9).
+
+use gateward_boot::metrics::{IntCounter, IntCounterVec, MetricError, Metrics as Registry};
+
+use crate::events::Kind;
+
+#[derive(Debug)]
+pub(super) struct PushMetrics {
+    enqueued: IntCounterVec,
+    blacklist: IntCounterVec,
+    /// Notifications that are tried again.
+    pub(super) retries: IntCounter,
+    /// Notifications that did not get through, each time.
+    pub(super) errors: IntCounter,
+}
+
+impl PushMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricError> {
+        Ok(Self {
+            enqueued: registry.counters(
+                "sms_push_enqueued_total",
+                "Notifications that were put into the queue.",
+                &["event"],
+            )?,
+            blacklist: registry.counters(
+                "sms_push_blacklist_total",
+                "Push tokens that were given up for a while, and notifications that were not queued for that.",
+                &["operation"],
+            )?,
+            retries: registry.counter("sms_push_retries_total", "Notifications that are tried again.")?,
+            errors: registry.counter("sms_push_errors_total", "Notifications that did not get through.")?,
+        })
+    }
+
+    pub(super) fn enqueued(&self, kind: Kind) {
+        self.enqueued.with_label_values(&[kind.name()]).inc();
+    }
+
+    /// A token was given up.
+    pub(super) fn added(&self) {
+        self.blacklist.with_label_values(&["added"]).inc();
+    }
+
+    /// A notification was not queued because its token is given up.
+    pub(super) fn skipped(&self) {
+        self.blacklist.with_label_values(&["skipped"]).inc();
+    }
+}

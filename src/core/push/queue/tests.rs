@@ -1,0 +1,218 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
+use std::time::UNIX_EPOCH;
+
+use gateward_boot::clock::Hands;
+use serde_json::Value;
+
+use super::*;
+use crate::config::{Backend, DatabaseUrl, Mode};
+use crate::events::Kind;
+use crate::push::testing::{Seen, Service, refusal, status};
+use crate::testing::{START_SECS, config};
+
+/// A private gateway's queue and the relay that it tells.
+struct Pushing {
+    queue: Arc<Queue>,
+    relay: Service,
+    registry: Registry,
+    hands: Hands,
+    /// The status that the relay answers with.
+    answer: Arc<AtomicU16>,
+}
+
+impl Pushing {
+    async fn new() -> Self {
+        let answer = Arc::new(AtomicU16::new(202));
+        let code = Arc::clone(&answer);
+        let relay = Service::answering(move |_| match code.load(SeqCst) {
+            429 => refusal(429, Some(30), ""),
+            code => status(code),
+        })
+        .await;
+        let (queue, registry, hands) = queue(&relay.url("")).await;
+        Self {
+            queue,
+            relay,
+            registry,
+            hands,
+            answer,
+        }
+    }
+
+    async fn enqueue(&self, token: &str, kind: Kind) {
+        self.queue.enqueue(token, &Event::plain(kind)).await.unwrap();
+    }
+
+    async fn flush_with(&self, answer: u16) {
+        self.answer.store(answer, SeqCst);
+        self.queue.flush().await;
+    }
+
+    /// What each request held, as `token:event`, sorted.
+    fn requests(&self) -> Vec<Vec<String>> {
+        self.relay.seen().iter().map(items).collect()
+    }
+
+    fn counted(&self, line: &str) -> bool {
+        self.registry.text().unwrap().contains(&format!("\n{line}\n"))
+    }
+}
+
+async fn queue(relay: &str) -> (Arc<Queue>, Registry, Hands) {
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.gateway.mode = Mode::Private;
+    config.gateway.upstream_url = relay.to_owned();
+    let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
+    let caches = Caches::open(&config.cache, clock.clone()).await.unwrap();
+    let registry = Registry::new();
+    let queue = Queue::new(&config, &caches, &registry, &clock).unwrap();
+    (Arc::new(queue), registry, hands)
+}
+
+fn items(seen: &Seen) -> Vec<String> {
+    let body: Vec<Value> = serde_json::from_slice(&seen.body).unwrap();
+    let text = |item: &Value, field: &str| item.get(field).and_then(Value::as_str).unwrap().to_owned();
+    let mut items: Vec<_> = body
+        .iter()
+        .map(|item| format!("{}:{}", text(item, "token"), text(item, "event")))
+        .collect();
+    items.sort();
+    items
+}
+
+#[tokio::test]
+async fn a_newer_event_of_a_kind_takes_the_place_of_the_one_that_waits() {
+    let pushing = Pushing::new().await;
+    for id in ["first", "second"] {
+        let event = Event::message_cancelled(id.to_owned());
+        pushing.queue.enqueue("a", &event).await.unwrap();
+    }
+    pushing.enqueue("a", Kind::MessageEnqueued).await;
+    pushing.enqueue("b", Kind::MessageEnqueued).await;
+    pushing.flush_with(202).await;
+    let expected = ["a:MessageCancelled", "a:MessageEnqueued", "b:MessageEnqueued"];
+    assert_eq!(pushing.requests(), [expected]);
+    let body = pushing.relay.seen().first().unwrap().text();
+    assert!(body.contains(r#"{"messageId":"second"}"#), "{body}");
+    assert!(pushing.counted("sms_push_enqueued_total{event=\"MessageCancelled\"} 2"));
+
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests().len(), 1, "what was sent waits no more");
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again_and_given_up_at_the_third_time() {
+    let pushing = Pushing::new().await;
+    pushing.enqueue("a", Kind::MessageEnqueued).await;
+    for _ in 0..3 {
+        pushing.flush_with(500).await;
+    }
+    assert_eq!(pushing.requests(), [["a:MessageEnqueued"]; 3]);
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests().len(), 3);
+    for line in [
+        "sms_push_errors_total 3",
+        "sms_push_retries_total 2",
+        "sms_push_blacklist_total{operation=\"added\"} 1",
+    ] {
+        assert!(pushing.counted(line), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_given_up_gets_nothing_for_a_quarter_of_an_hour() {
+    let pushing = Pushing::new().await;
+    pushing.enqueue("a", Kind::MessageEnqueued).await;
+    for _ in 0..3 {
+        pushing.flush_with(500).await;
+    }
+    pushing.enqueue("a", Kind::SettingsUpdated).await;
+    pushing.enqueue("b", Kind::SettingsUpdated).await;
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests().pop().unwrap(), ["b:SettingsUpdated"]);
+    assert!(pushing.counted("sms_push_blacklist_total{operation=\"skipped\"} 1"));
+
+    pushing.hands.advance(GIVEN_UP_FOR);
+    pushing.enqueue("a", Kind::SettingsUpdated).await;
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests().pop().unwrap(), ["a:SettingsUpdated"]);
+}
+
+#[tokio::test]
+async fn what_failed_does_not_take_the_place_of_something_newer() {
+    let relay = Service::hanging().await;
+    let (queue, ..) = queue(&relay.url("")).await;
+    let event = |id: &str| Event::message_cancelled(id.to_owned());
+    queue.enqueue("a", &event("old")).await.unwrap();
+    let flushing = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.flush().await }
+    });
+    while relay.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    queue.enqueue("a", &event("new")).await.unwrap();
+    flushing.await.unwrap();
+    let waiting: Vec<_> = queue.backlog.drain().await.unwrap().into_values().collect();
+    let waiting: Vec<_> = waiting.iter().filter_map(|bytes| Waiting::from_bytes(bytes)).collect();
+    let expected = Waiting {
+        notification: Notification::of("a", &event("new")),
+        failures: 0,
+    };
+    assert_eq!(waiting, [expected]);
+}
+
+#[tokio::test]
+async fn a_pause_that_is_asked_for_is_kept_and_costs_no_try() {
+    let pushing = Pushing::new().await;
+    pushing.enqueue("a", Kind::MessageEnqueued).await;
+    for round in 1..=5 {
+        pushing.flush_with(429).await;
+        pushing.flush_with(202).await;
+        assert_eq!(pushing.requests().len(), round, "nothing is sent during the pause");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(30)).await;
+        tokio::time::resume();
+    }
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests().len(), 6);
+    assert!(pushing.counted("sms_push_errors_total 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_flushed_every_so_often_and_when_the_process_stops() {
+    // Nobody listens there: what is due is seen in the count of errors.
+    let (queue, registry, _) = queue("http://127.0.0.1:0").await;
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(Arc::clone(&queue).run(stopping));
+    let failed = |times: u8| {
+        registry
+            .text()
+            .unwrap()
+            .contains(&format!("\nsms_push_errors_total {times}\n"))
+    };
+    let event = Event::plain(Kind::MessageEnqueued);
+    queue.enqueue("a", &event).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    assert!(failed(0));
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert!(failed(1));
+    stop.send_replace(true);
+    running.await.unwrap();
+    assert!(failed(2));
+}
+
+#[tokio::test]
+async fn without_credentials_a_public_gateway_pushes_nothing_and_counts_it() {
+    let (clock, _) = Clock::manual(UNIX_EPOCH);
+    let registry = Registry::new();
+    let caches = Caches::open(&Backend::Memory, clock.clone()).await.unwrap();
+    let queue = Queue::new(&config(DatabaseUrl::SqliteMemory), &caches, &registry, &clock).unwrap();
+    assert!(!queue.is_on());
+    queue.enqueue("a", &Event::plain(Kind::MessageEnqueued)).await.unwrap();
+    assert!(registry.text().unwrap().contains("\nsms_push_errors_total 1\n"));
+    assert!(queue.backlog.drain().await.unwrap().is_empty());
+}
