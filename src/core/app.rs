@@ -12,7 +12,7 @@ use crate::{
     Timestamp, catalog,
     config::Config,
     db::Database,
-    devices::Devices,
+    devices::{Devices, OnlineMetrics},
     events::{Bus, EventMetrics, Events, Listener, PushQueue},
     health::Pings,
     http::RateLimiter,
@@ -77,13 +77,14 @@ impl App {
         let registry = Registry::new();
         let event_metrics = EventMetrics::new(&registry)?;
         let limiter_metrics = LimiterMetrics::new(&registry)?;
+        let online_metrics = OnlineMetrics::new(&registry)?;
         let caches = Caches::open(&config.cache, clock.clone());
         let caches = caches.await.map_err(|error| StartError::Shared("cache.url", error))?;
         let push = Arc::new(push::Queue::new(&config, &caches, &registry, &clock)?);
         let metrics = Metrics::new(registry)?;
         let others = PubSub::open(&config.pubsub, gateward_contract::nanoid::nanoid(random::bytes()));
         let others = others.await.map_err(|error| StartError::Shared("pubsub.url", error))?;
-        let devices = Arc::new(Devices::new(database.clone(), others.clone()));
+        let devices = Arc::new(Devices::new(database.clone(), others.clone(), online_metrics));
         let bus = Bus::new(event_metrics.clone());
         let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), event_metrics.clone());
         // While push is off, a phone with a push token has nothing but its streams.
@@ -101,13 +102,13 @@ impl App {
             links,
             verifier: Verifier::new(key, rules),
             events: Events::new(Arc::clone(&devices), bus, others, push_queue, event_metrics),
-            users: Users::new(database.clone(), random::bytes()),
+            users: Users::new(database.clone(), &config.jwt.secret, caches.space("logins")),
             devices,
             messages: Messages::new(database.clone()),
             webhooks: Webhooks::new(database.clone()),
             reported: Reported::default(),
             limiter: Limiter::new(config.messages.queue, limiter_metrics),
-            codes: Codes::new(config.otp),
+            codes: Codes::new(config.otp, caches.space("otp")),
             pings: Pings::default(),
             metrics,
             catalog_limit: catalog::limiter(),

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 pub(crate) use model::DeviceId;
 pub(crate) use model::{Device, DeviceView, Elsewhere, NewDevice, PushTarget, SimCard};
 use online::Online;
-pub(crate) use online::PERIOD;
+pub(crate) use online::{OnlineMetrics, PERIOD};
 pub(crate) use routes::routes;
 
 use crate::{
@@ -37,11 +37,11 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    pub(crate) fn new(database: Database, others: PubSub) -> Self {
+    pub(crate) fn new(database: Database, others: PubSub, online: OnlineMetrics) -> Self {
         Self {
             store: Store(database),
             known: KnownDevices::new(),
-            online: Online::default(),
+            online: Online::new(online),
             others,
         }
     }
@@ -172,17 +172,8 @@ impl Devices {
 
     /// Writes down which devices were seen since the last time, and says how many.
     pub(crate) async fn flush_online(&self) -> Result<usize, StoreError> {
-        let seen = self.online.take();
-        if seen.is_empty() {
-            return Ok(0);
-        }
-        match self.store.seen(&seen).await {
-            Ok(()) => Ok(seen.len()),
-            Err(error) => {
-                self.online.put_back(seen);
-                Err(error)
-            }
-        }
+        let store = &self.store;
+        self.online.flush(|seen| async move { store.seen(&seen).await }).await
     }
 }
 

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use gateward_boot::metrics::{
-    CONTENT_TYPE, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, MetricError, Metrics as Registry,
+    CONTENT_TYPE, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, MetricError, Metrics as Registry,
 };
 
 use crate::{
@@ -27,17 +27,9 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     in_progress: IntGaugeVec,
-    pub(crate) online: OnlineMetrics,
     /// Messages by the state they came into.
     pub(crate) messages: IntCounterVec,
     pub(crate) tasks: TaskMetrics,
-}
-
-/// How writing down which devices were seen goes.
-#[derive(Debug)]
-pub(crate) struct OnlineMetrics {
-    pub(crate) batch_size: IntGauge,
-    pub(crate) errors: IntCounter,
 }
 
 impl Metrics {
@@ -56,10 +48,6 @@ impl Metrics {
                 "Requests being answered.",
                 &["method"],
             )?,
-            online: OnlineMetrics {
-                batch_size: registry.gauge("sms_online_batch_size", "Devices written down as seen, the last time.")?,
-                errors: registry.counter("sms_online_persistence_errors_total", "How often that failed.")?,
-            },
             messages: registry.counters(
                 "sms_messages_total",
                 "Messages by the state they came into.",

@@ -11,9 +11,12 @@ pub(crate) use model::UserId;
 pub(crate) use model::{Account, NewUser};
 pub(crate) use routes::routes;
 
+use gateward_auth::Secret;
+
 use crate::{
     Timestamp,
     db::{Database, StoreError},
+    shared::Cache,
 };
 use passwords::{Passwords, Unhashable};
 use remembered::RememberedLogins;
@@ -45,12 +48,12 @@ pub(crate) enum UserError {
 }
 
 impl Users {
-    /// `key` is for the digests of remembered logins.
-    pub(crate) fn new(database: Database, key: [u8; 32]) -> Self {
+    /// `secret` is one that all processes have, and `logins` is where they remember who logged in.
+    pub(crate) fn new(database: Database, secret: &Secret, logins: Cache) -> Self {
         Self {
             store: Store(database),
             passwords: Passwords::new(),
-            remembered: RememberedLogins::new(key),
+            remembered: RememberedLogins::new(secret, logins),
         }
     }
 
@@ -61,22 +64,23 @@ impl Users {
 
     /// The user whose login (in any case) and password these are; `None` if they are nobody's.
     pub(crate) async fn log_in(&self, login: &str, password: &str) -> Result<Option<UserId>, UserError> {
-        let digest = self.remembered.digest(login, password);
-        if let Some(user) = digest.and_then(|digest| self.remembered.recall(&digest)) {
-            return Ok(Some(user));
-        }
-        let changes = self.remembered.changes();
-        let (user, hash) = match self.store.find(login).await? {
-            Some(account) => (Some(account.id), Some(account.password_hash)),
-            None => (None, None),
+        let Some(account) = self.store.find(login).await? else {
+            self.passwords.check(password, None).await?;
+            return Ok(None);
         };
-        if !self.passwords.check(password, hash).await? {
+        let mark = self.remembered.mark(&account, password);
+        if let Some(mark) = &mark
+            && self.remembered.recall(mark).await
+        {
+            return Ok(Some(account.id));
+        }
+        if !self.passwords.check(password, Some(account.password_hash)).await? {
             return Ok(None);
         }
-        if let (Some(digest), Some(user)) = (digest, &user) {
-            self.remembered.remember(digest, user.clone(), changes);
+        if let Some(mark) = &mark {
+            self.remembered.remember(mark).await;
         }
-        Ok(user)
+        Ok(Some(account.id))
     }
 
     /// Login, password and hash of a user to be; nothing is stored.
@@ -116,13 +120,7 @@ impl Users {
             return Err(UserError::WrongPassword);
         }
         let hash = self.passwords.hash(new, salt).await?;
-        self.store.change_password(user, &hash, now).await?;
-        // After the change is stored: whoever was let in by the old password meanwhile is not
-        // remembered either.
-        if let Some(digest) = self.remembered.digest(user.as_str(), current) {
-            self.remembered.forget(&digest);
-        }
-        Ok(())
+        Ok(self.store.change_password(user, &hash, now).await?)
     }
 }
 

@@ -297,7 +297,7 @@ pub(crate) struct Core {
     pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
-    _folder: TempDir,
+    _folder: Arc<TempDir>,
 }
 
 impl Core {
@@ -306,17 +306,20 @@ impl Core {
 
     /// Starts a core in private mode on a database of its own.
     pub(crate) fn start(private_token: &str) -> Self {
-        let folder = folder();
-        let environment = [
+        Self::start_in(&Arc::new(folder()), private_token, &[])
+    }
+
+    /// Starts a core in private mode, on the database in this folder if nothing further says otherwise.
+    pub(crate) fn start_in(folder: &Arc<TempDir>, private_token: &str, further: &[(&str, &str)]) -> Self {
+        let ours = [
             ("HTTP__LISTEN", "127.0.0.1:0"),
             ("DATABASE__URL", "sqlite://core.db"),
             ("GATEWAY__MODE", "private"),
             ("GATEWAY__PRIVATE_TOKEN", private_token),
             ("JWT__SECRET", Self::SECRET),
         ];
-        let environment = environment
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+        let all = ours.iter().chain(further);
+        let environment = all.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let program = env!("CARGO_BIN_EXE_gateward-core");
         let mut process = Process::start(program, &["run"], &environment, folder.path());
         let address = process.wait_for("the line that says where it listens", |line| {
@@ -327,7 +330,7 @@ impl Core {
         Self {
             process,
             address,
-            _folder: folder,
+            _folder: Arc::clone(folder),
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod account;
 mod clients;
+mod cores;
 mod crash;
 mod journey;
 mod reference;

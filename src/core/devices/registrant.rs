@@ -12,6 +12,7 @@ use crate::{
     App,
     config::{Gateway, Mode},
     http::{ApiError, Authorization, log_in},
+    otp::CodeError,
     users::UserId,
 };
 
@@ -32,11 +33,10 @@ impl FromRequestParts<Arc<App>> for Registrant {
             Authorization::Basic { login, password } => log_in(app, &login, &password).await.map(Self::User),
             // INVARIANT(a code is good once): it is used up here, before anything else can
             // fail. Test: `devices::tests::a_code_is_used_up_by_a_refused_body`.
-            Authorization::Code(code) => app
-                .codes
-                .consume(code, app.now())
-                .map(Self::User)
-                .ok_or_else(ApiError::unauthorized),
+            Authorization::Code(code) => {
+                let user = app.codes.consume(code).await.map_err(CodeError::from)?;
+                user.map(Self::User).ok_or_else(ApiError::unauthorized)
+            }
             Authorization::Unreadable => Err(ApiError::unauthorized()),
             Authorization::None | Authorization::Bearer(_) => {
                 admit(&app.config.gateway, &parts.headers).map(|()| Self::Anybody)

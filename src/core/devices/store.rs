@@ -1,7 +1,5 @@
 //! The table of devices.
 
-use std::collections::HashMap;
-
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Device, DeviceId, NewDevice, SimCard};
@@ -86,7 +84,7 @@ impl Store {
     }
 
     /// Moves the time they were last seen, never back.
-    pub(super) async fn seen(&self, seen: &HashMap<DeviceId, Timestamp>) -> Result<(), StoreError> {
+    pub(super) async fn seen(&self, seen: &[(DeviceId, Timestamp)]) -> Result<(), StoreError> {
         let mut change = self.0.writer().begin().await?;
         for (device, at) in seen {
             sqlx::query("UPDATE devices SET last_seen = ? WHERE id = ? AND last_seen < ?")

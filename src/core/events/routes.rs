@@ -15,22 +15,27 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::bus::Subscription;
 use super::frame::KEEP_ALIVE;
 use crate::App;
-use crate::http::{DeviceCaller, Routes};
+use crate::http::{ApiError, DeviceCaller, Routes};
 
 pub(crate) fn routes() -> Routes {
     Routes::new().at(&["/api/mobile/v1/events"], get(listen))
 }
 
 /// Answers at once and goes on until one side closes. The reference sends its head with the first event only.
-async fn listen(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Response {
+async fn listen(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Result<Response, ApiError> {
     let subscription = app.events.bus().subscribe(device.user.as_str(), device.id.as_str());
+    // INVARIANT(no stream outlives its device): a device that was deleted between the look at its token and now has no
+    // stream that could be ended. Test: `tests::a_device_that_is_deleted_meanwhile_gets_no_stream`.
+    if app.devices.authenticate(&device.token, app.now()).await?.is_none() {
+        return Err(ApiError::unauthorized());
+    }
     let head = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONNECTION, "keep-alive"),
     ];
     let frames = frames(subscription, app.config.sse.keep_alive);
-    (head, Body::from_stream(frames)).into_response()
+    Ok((head, Body::from_stream(frames)).into_response())
 }
 
 /// Events as they come, and a comment every so often (never, if zero), so that nobody on the way takes the connection for
@@ -74,7 +79,7 @@ mod tests {
     use futures_util::{FutureExt, StreamExt};
     use tower::ServiceExt;
 
-    use super::frames;
+    use super::*;
     use crate::events::bus::tests::{open_streams, quiet_bus};
     use crate::events::frame::KEEP_ALIVE;
     use crate::events::{Event, Kind};
@@ -111,6 +116,32 @@ mod tests {
         }
         bench.app.events.close();
         assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_device_s_streams_end() {
+        let bench = Bench::new().await;
+        let phone = bench.register("{}").await;
+        let asked = request("GET", "/api/mobile/v1/events", &bearer(&phone.token));
+        let router = crate::http::router(Arc::clone(&bench.app));
+        let answer = router.oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();
+        let mut body = answer.into_body().into_data_stream();
+        let minted = bench.minted(&phone.login);
+        let device = format!("/api/3rdparty/v1/devices/{}", phone.id);
+        assert_eq!(bench.ask("DELETE", &device, &minted).await.status, 204);
+        assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_device_that_is_deleted_meanwhile_gets_no_stream() {
+        let bench = Bench::new().await;
+        let phone = bench.register("{}").await;
+        let device = bench.app.devices.authenticate(&phone.token, bench.app.now()).await;
+        let device = device.unwrap().unwrap();
+        assert!(bench.app.devices.delete(&device.user, &phone.id).await.unwrap());
+        let answer = listen(State(Arc::clone(&bench.app)), DeviceCaller(device)).await;
+        assert_eq!(answer.into_response().status(), 401);
+        assert_eq!(open_streams(bench.app.events.bus()), 0);
     }
 
     #[tokio::test]

@@ -1,19 +1,16 @@
-//! Which codes are out, and whose are they? It knows neither time nor randomness of its own.
-
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
-};
+//! Which codes are out, and whose are they? All processes share them. It knows neither time nor randomness of its own.
 
 use serde::Serialize;
 
-use crate::{Timestamp, config::Otp, users::UserId};
+use crate::{
+    Timestamp,
+    config::Otp,
+    shared::{Cache, Unavailable},
+    users::UserId,
+};
 
 /// No characters that look alike.
 const ALPHABET: &[u8; 31] = b"23456789abcdefghjkmnpqrstuvwxyz";
-
-/// So many codes are out at once; a user who asks for more ends the oldest.
-const CAPACITY: usize = 10_000;
 
 /// Why there is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +21,9 @@ pub(crate) enum CodeError {
     /// Every attempt hit a code that is in use.
     #[error("no free code found")]
     Exhausted,
+    /// Nobody can keep one.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// A code and how long it is good, as clients see it.
@@ -34,31 +34,20 @@ pub(crate) struct Code {
     pub(crate) valid_until: Timestamp,
 }
 
-/// The codes that are out.
+/// The codes that are out: users by code.
 #[derive(Debug)]
 pub(crate) struct Codes {
     rules: Otp,
-    out: Mutex<Out>,
-}
-
-#[derive(Debug, Default)]
-struct Out {
-    /// By code: whose, and until when.
-    owners: HashMap<String, (UserId, Timestamp)>,
-    /// In the order they were issued, which is the order they expire in; used ones are still here.
-    order: VecDeque<(String, Timestamp)>,
+    out: Cache,
 }
 
 impl Codes {
-    pub(crate) fn new(rules: Otp) -> Self {
-        Self {
-            rules,
-            out: Mutex::default(),
-        }
+    pub(crate) fn new(rules: Otp, out: Cache) -> Self {
+        Self { rules, out }
     }
 
     /// A new code for a user.
-    pub(crate) fn issue(
+    pub(crate) async fn issue(
         &self,
         user: &UserId,
         now: Timestamp,
@@ -67,41 +56,26 @@ impl Codes {
         if !self.rules.enabled {
             return Err(CodeError::Disabled);
         }
-        let valid_until = now.plus(self.rules.ttl);
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.make_room(now);
+        let ttl = self.rules.ttl;
         for _ in 0..self.rules.retries {
             let code = draw(self.rules.length, &random);
-            if !out.owners.contains_key(&code) {
-                out.owners.insert(code.clone(), (user.clone(), valid_until));
-                out.order.push_back((code.clone(), valid_until));
+            let user = user.as_str().to_owned();
+            if self.out.set_if_absent(&code, user, ttl).await? {
+                let valid_until = now.plus(ttl);
                 return Ok(Code { code, valid_until });
             }
         }
         Err(CodeError::Exhausted)
     }
 
-    /// The user whose code it is, in any case; it is used up by that.
-    pub(crate) fn consume(&self, code: &str, now: Timestamp) -> Option<UserId> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let (user, until) = out.owners.remove(&code.to_lowercase())?;
-        (self.rules.enabled && until > now).then_some(user)
-    }
-}
-
-impl Out {
-    /// Drops what has expired, and the oldest when there are too many.
-    fn make_room(&mut self, now: Timestamp) {
-        while let Some((code, until)) = self.order.front() {
-            if *until > now && self.order.len() < CAPACITY {
-                break;
-            }
-            // The same code may have been used and issued again since.
-            if self.owners.get(code).is_some_and(|(_, current)| current == until) {
-                self.owners.remove(code);
-            }
-            self.order.pop_front();
+    /// The user whose code it is, in any case; it is used up by that, in all processes.
+    pub(crate) async fn consume(&self, code: &str) -> Result<Option<UserId>, Unavailable> {
+        if !self.rules.enabled || code.len() != usize::from(self.rules.length) {
+            return Ok(None);
         }
+        let user = self.out.take(&code.to_lowercase()).await?;
+        let user = user.as_deref().and_then(|user| std::str::from_utf8(user).ok());
+        Ok(user.map(UserId::stored))
     }
 }
 
@@ -118,103 +92,106 @@ fn draw(length: u8, random: impl Fn() -> [u8; 32]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::{cell::Cell, time::Duration};
+    use std::{
+        cell::Cell,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use gateward_auth::Secret;
+    use gateward_boot::clock::{Clock, Hands};
 
     use super::*;
+    use crate::{
+        config::Backend,
+        shared::{Caches, redis_server::RedisServer},
+    };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const TTL: Duration = Duration::from_secs(60);
 
-    fn codes(enabled: bool) -> Codes {
-        Codes::new(Otp {
+    async fn codes(enabled: bool, backend: &Backend) -> (Codes, Hands) {
+        let rules = Otp {
             enabled,
             length: 6,
-            ttl: Duration::from_secs(60),
+            ttl: TTL,
             retries: 3,
-        })
+        };
+        let (clock, hands) = Clock::manual(UNIX_EPOCH);
+        let caches = Caches::open(backend, clock).await.unwrap();
+        (Codes::new(rules, caches.space("otp")), hands)
     }
 
     fn user() -> UserId {
         UserId::stored("ABC123")
     }
 
-    #[test]
-    fn a_code_is_good_once_and_in_any_case() {
-        let codes = codes(true);
-        let issued = codes.issue(&user(), NOW, || [40; 32]);
+    #[tokio::test]
+    async fn a_code_is_good_once_and_in_any_case() {
+        let (codes, _) = codes(true, &Backend::Memory).await;
+        let issued = codes.issue(&user(), NOW, || [40; 32]).await;
         let expected = Code {
             code: "bbbbbb".into(),
-            valid_until: NOW.plus(Duration::from_secs(60)),
+            valid_until: NOW.plus(TTL),
         };
         assert_eq!(issued, Ok(expected));
-        assert_eq!(codes.consume("BBBBBB", NOW), Some(user()));
-        assert_eq!(codes.consume("bbbbbb", NOW), None);
+        assert_eq!(codes.consume("BBBBBB").await, Ok(Some(user())));
+        assert_eq!(codes.consume("bbbbbb").await, Ok(None));
     }
 
-    #[test]
-    fn a_code_expires() {
-        let codes = codes(true);
-        assert!(codes.issue(&user(), NOW, || [40; 32]).is_ok());
-        assert_eq!(codes.consume("bbbbbb", NOW.plus(Duration::from_secs(60))), None);
+    #[tokio::test]
+    async fn a_code_of_one_process_is_good_in_another_and_once() {
+        let server = RedisServer::start().await;
+        let backend = Backend::Redis(Secret::new(server.url()));
+        let ((first, _), (second, _)) = (codes(true, &backend).await, codes(true, &backend).await);
+        first.issue(&user(), NOW, || [40; 32]).await.unwrap();
+        let again = second.issue(&user(), NOW, || [40; 32]).await;
+        assert_eq!(again, Err(CodeError::Exhausted), "in use");
+        let (one, other) = tokio::join!(first.consume("bbbbbb"), second.consume("bbbbbb"));
+        let mut users = [one.unwrap(), other.unwrap()];
+        users.sort();
+        assert_eq!(users, [None, Some(user())]);
     }
 
-    #[test]
-    fn a_code_in_use_is_not_given_out_again_until_it_expires() {
-        let codes = codes(true);
+    #[tokio::test]
+    async fn without_redis_there_are_no_codes_and_that_is_not_the_fault_of_the_code() {
+        let mut server = RedisServer::start().await;
+        let (codes, _) = codes(true, &Backend::Redis(Secret::new(server.url()))).await;
+        server.kill().await;
+        assert!(codes.consume("bbbbbb").await.is_err());
+        let issued = codes.issue(&user(), NOW, || [40; 32]).await;
+        assert!(matches!(issued, Err(CodeError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_code_expires() {
+        let (codes, hands) = codes(true, &Backend::Memory).await;
+        assert!(codes.issue(&user(), NOW, || [40; 32]).await.is_ok());
+        hands.advance(TTL);
+        assert_eq!(codes.consume("bbbbbb").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_code_in_use_is_not_given_out_again_until_it_expires() {
+        let (codes, hands) = codes(true, &Backend::Memory).await;
         let draws = Cell::new(0);
         let same = || {
             draws.set(draws.get() + 1);
             [40; 32]
         };
-        assert!(codes.issue(&user(), NOW, same).is_ok());
-        assert_eq!(codes.issue(&user(), NOW, same), Err(CodeError::Exhausted));
+        assert!(codes.issue(&user(), NOW, same).await.is_ok());
+        assert_eq!(codes.issue(&user(), NOW, same).await, Err(CodeError::Exhausted));
         assert_eq!(draws.get(), 4);
-        assert!(codes.issue(&user(), NOW.plus(Duration::from_secs(60)), same).is_ok());
+        hands.advance(TTL);
+        assert!(codes.issue(&user(), NOW.plus(TTL), same).await.is_ok());
     }
 
-    #[test]
-    fn there_is_an_end_to_how_many_are_kept() {
-        let codes = codes(true);
-        let draws = Cell::new(0_u32);
-        let other = || {
-            draws.set(draws.get() + 1);
-            let digits = [1, 31, 961, 29_791, 923_521, 28_629_151].map(|power| draws.get() / power % 31);
-            std::array::from_fn(|at| digits.get(at).map_or(0, |digit| u8::try_from(*digit).unwrap_or(0)))
-        };
-        let first = codes.issue(&user(), NOW, other);
-        let second = codes.issue(&user(), NOW, other);
-        for _ in 2..=CAPACITY {
-            assert!(codes.issue(&user(), NOW, other).is_ok());
-        }
-        assert_eq!(first.ok().and_then(|first| codes.consume(&first.code, NOW)), None);
-        assert!(
-            second
-                .ok()
-                .and_then(|second| codes.consume(&second.code, NOW))
-                .is_some()
-        );
-        assert!(codes.issue(&user(), NOW.plus(Duration::from_secs(60)), other).is_ok());
-        let out = codes.out.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!((out.owners.len(), out.order.len()), (1, 1), "expired ones are gone");
-    }
-
-    #[test]
-    fn a_code_issued_again_outlives_its_first_time() {
-        let codes = codes(true);
-        let later = NOW.plus(Duration::from_secs(30));
-        assert!(codes.issue(&user(), NOW, || [40; 32]).is_ok());
-        assert!(codes.consume("bbbbbb", NOW).is_some());
-        assert!(codes.issue(&user(), later, || [40; 32]).is_ok());
-        let after_the_first = NOW.plus(Duration::from_secs(60));
-        assert!(codes.issue(&user(), after_the_first, || [0; 32]).is_ok());
-        assert!(codes.consume("bbbbbb", after_the_first).is_some());
-    }
-
-    #[test]
-    fn switched_off_there_are_none() {
-        let codes = codes(false);
-        assert_eq!(codes.issue(&user(), NOW, || [40; 32]), Err(CodeError::Disabled));
-        assert_eq!(codes.consume("bbbbbb", NOW), None);
+    #[tokio::test]
+    async fn switched_off_there_are_none() {
+        let (codes, _) = codes(false, &Backend::Memory).await;
+        assert_eq!(codes.issue(&user(), NOW, || [40; 32]).await, Err(CodeError::Disabled));
+        assert_eq!(codes.consume("bbbbbb").await, Ok(None));
     }
 
     #[test]

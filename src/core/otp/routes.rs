@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Routes {
 }
 
 async fn issue(State(app): State<Arc<App>>, LoginCaller(user): LoginCaller) -> Result<Response, ApiError> {
-    let code = app.codes.issue(&user, app.now(), random::bytes)?;
+    let code = app.codes.issue(&user, app.now(), random::bytes).await?;
     Ok(Json(code).into_response())
 }
 
@@ -32,7 +32,7 @@ impl From<CodeError> for ApiError {
                 StatusCode::NOT_IMPLEMENTED,
                 "failed to generate user code: failed to generate code: otp disabled",
             ),
-            CodeError::Exhausted => {
+            CodeError::Exhausted | CodeError::Unavailable(_) => {
                 tracing::error!(error = %error, "one-time code failure");
                 Self::internal()
             }

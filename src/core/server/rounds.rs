@@ -42,16 +42,8 @@ async fn look_at_queues(app: Arc<App>, stopping: Stopping) {
 }
 
 async fn write_down_online(app: &App) {
-    match app.devices.flush_online().await {
-        Ok(0) => {}
-        Ok(devices) => {
-            let devices = i64::try_from(devices).unwrap_or(i64::MAX);
-            app.metrics.online.batch_size.set(devices);
-        }
-        Err(error) => {
-            app.metrics.online.errors.inc();
-            tracing::error!(%error, "cannot write down which devices were seen");
-        }
+    if let Err(error) = app.devices.flush_online().await {
+        tracing::error!(%error, "cannot write down which devices were seen");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, cmd};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
@@ -17,6 +17,8 @@ use super::address::{self, AddressError};
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 /// A connection that is not made and logged in by then is given up.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// An idle connection is asked whether it lives this often, so that nobody finds out by losing his question.
+const BEAT: Duration = Duration::from_secs(1);
 /// Pauses between attempts to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
@@ -79,6 +81,11 @@ impl Link {
         Ok(Self(Arc::new(Kept { shared, keeper })))
     }
 
+    #[cfg(test)]
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.shared.lock().is_some()
+    }
+
     /// Asks, and waits a short while for the answer.
     ///
     /// INVARIANT(nobody is held up): without a connection the answer is an error at once, and a Redis that hangs is
@@ -128,6 +135,21 @@ impl Shared {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns when this connection was given up.
+    async fn watch(&self, session: u64, mut connection: MultiplexedConnection) {
+        loop {
+            match tokio::time::timeout(BEAT, self.broken.notified()).await {
+                Ok(()) => return,
+                Err(_) => {
+                    let answered = within(CONNECT_WITHIN, cmd("PING").exec_async(&mut connection)).await;
+                    if let Err(cause) = answered {
+                        self.give_up(session, &cause);
+                    }
+                }
+            }
+        }
+    }
+
     /// Until there is a new connection, nobody asks.
     fn give_up(&self, session: u64, cause: &dyn std::fmt::Display) {
         let mut connection = self.lock();
@@ -149,21 +171,24 @@ async fn keep(shared: Arc<Shared>, tried: oneshot::Sender<()>) {
             .set_response_timeout(Some(CONNECT_WITHIN));
         let connecting = shared.client.get_multiplexed_async_connection_with_config(&config);
         let connected = within(CONNECT_WITHIN, connecting).await;
-        let is_connected = connected.is_ok();
-        match connected {
+        let connected = match connected {
             Ok(connection) => {
-                *shared.lock() = Some((session, connection));
+                *shared.lock() = Some((session, connection.clone()));
                 shared.outage.ends();
+                Some(connection)
             }
-            Err(cause) => shared.outage.begins(&cause),
-        }
+            Err(cause) => {
+                shared.outage.begins(&cause);
+                None
+            }
+        };
         if let Some(tried) = tried.take() {
             // Nobody waits if the runtime is ending.
             let _ = tried.send(());
         }
-        if is_connected {
+        if let Some(connection) = connected {
             pauses = Pauses::default();
-            shared.broken.notified().await;
+            shared.watch(session, connection).await;
         }
         pauses.wait().await;
     }

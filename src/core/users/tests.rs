@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use gateward_auth::Secret;
+use gateward_boot::clock::Clock;
 use serde_json::json;
 
+use super::{UserId, Users};
+use crate::config::Backend;
+use crate::shared::Caches;
+use crate::shared::redis_server::RedisServer;
 use crate::testing::{Bench, Phone, basic, bearer};
 
 const PASSWORD: &str = "/api/mobile/v1/user/password";
@@ -149,4 +155,45 @@ async fn the_reference_s_tokens_end_with_the_password() {
         .await
         .unwrap();
     assert_eq!(revoked, Some(bench.app.now().millis()));
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_old_one_in_all_processes() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let server = RedisServer::start().await;
+    let backend = Backend::Redis(Secret::new(server.url()));
+    let process = async || {
+        let caches = Caches::open(&backend, Clock::system()).await.unwrap();
+        let database = bench.app.database.clone();
+        Users::new(database, &bench.app.config.jwt.secret, caches.space("logins"))
+    };
+    let (first, second) = (process().await, process().await);
+    for users in [&first, &second, &first] {
+        let user = users.log_in(&phone.login, &phone.password).await.unwrap();
+        assert_eq!(user.unwrap().as_str(), phone.login);
+        let user = users.log_in(&phone.login, "wrong-password").await.unwrap();
+        assert_eq!(user, None);
+    }
+    let user = UserId::stored(&phone.login);
+    let changed = first.change_password(&user, &phone.password, "a-new-password-1", [7; 16], bench.app.now());
+    changed.await.unwrap();
+    for users in [&first, &second] {
+        assert_eq!(users.log_in(&phone.login, &phone.password).await.unwrap(), None);
+        assert!(users.log_in(&phone.login, "a-new-password-1").await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn without_redis_passwords_are_checked_all_the_same() {
+    let mut server = RedisServer::start().await;
+    let url = server.url();
+    let bench = Bench::with(|config| config.cache = Backend::Redis(Secret::new(url))).await;
+    let phone = bench.register("{}").await;
+    assert!(logs_in(&bench, &phone.login, &phone.password).await);
+    server.kill().await;
+    for _ in 0..2 {
+        assert!(logs_in(&bench, &phone.login, &phone.password).await);
+        assert!(!logs_in(&bench, &phone.login, "wrong-password").await);
+    }
 }

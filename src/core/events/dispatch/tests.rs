@@ -7,7 +7,7 @@ use gateward_boot::metrics::Metrics as Registry;
 
 use super::{Audience, Events, PushQueue};
 use crate::config::{Backend, Pubsub};
-use crate::devices::Devices;
+use crate::devices::{Devices, OnlineMetrics};
 use crate::events::bus::Subscription;
 use crate::events::{Bus, Event, EventMetrics, Kind, Listener};
 use crate::shared::redis_server::RedisServer;
@@ -50,7 +50,8 @@ impl Process {
         let others = PubSub::open(&config, bench.app.nanoid()).await.unwrap();
         let registry = Registry::new();
         let metrics = EventMetrics::new(&registry).unwrap();
-        let devices = Arc::new(Devices::new(bench.app.database.clone(), others.clone()));
+        let online = OnlineMetrics::new(&registry).unwrap();
+        let devices = Arc::new(Devices::new(bench.app.database.clone(), others.clone(), online));
         let bus = Bus::new(metrics.clone());
         let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), metrics.clone());
         Self {

@@ -166,3 +166,19 @@ async fn what_redis_refuses_breaks_no_connection() {
     assert_eq!(cache.get("waiting").await, Err(Unavailable(Trouble::Refused)), "a hash");
     assert_eq!(cache.get("k").await, Ok(None));
 }
+
+#[tokio::test]
+async fn a_redis_that_went_and_came_while_nobody_asked_answers_the_first_question() {
+    let mut server = RedisServer::start().await;
+    let caches = on(&server).await;
+    let Caches::Redis(link) = &caches else { unreachable!() };
+    server.kill().await;
+    while link.is_connected() {
+        tokio::task::yield_now().await;
+    }
+    server.run().await;
+    while !link.is_connected() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(caches.space("x").set("k", "one", HOUR).await, Ok(()));
+}

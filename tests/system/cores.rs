@@ -1,0 +1,174 @@
+//! Two core processes on one database and one Redis: whichever a phone listens to, it hears what the other is told.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::account::{await_state, await_status, issue, message, register, send};
+use crate::support::http::Request;
+use crate::support::phone::Phone;
+use crate::support::process::{Core, Gateward, Settings, folder, pause};
+use crate::support::redis::Redis;
+
+const KEY: &str = "cores-private-token";
+const NUMBER: &str = "+79990001234";
+
+/// Two cores, each with a sidecar of its own; the sidecars have a Redis that is not the cores'.
+struct Pair {
+    redis: Redis,
+    first: Half,
+    second: Half,
+    _revocations: Redis,
+}
+
+struct Half {
+    core: Core,
+    sidecar: Gateward,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let (redis, revocations) = (Redis::start(), Redis::start());
+        let folder = Arc::new(folder());
+        let half = || {
+            let url = redis.url();
+            let core = Core::start_in(&folder, KEY, &[("CACHE__URL", &url), ("PUBSUB__URL", &url)]);
+            let sidecar = Settings::new()
+                .file(
+                    "gateward.yaml",
+                    &format!("upstream: {{ url: 'http://{}' }}\n", core.address),
+                )
+                .with("GATEWARD__STORE", &revocations.url())
+                .with("GATEWARD__UPSTREAM__MINT__SECRET", Core::SECRET)
+                .with("GATEWARD__TOKENS__SECRET", "cores-token-secret-0123456789abcdef")
+                .run();
+            Half { core, sidecar }
+        };
+        let (first, second) = (half(), half());
+        Self {
+            redis,
+            first,
+            second,
+            _revocations: revocations,
+        }
+    }
+}
+
+/// A token for what these tests do.
+async fn token(at: std::net::SocketAddr, login: &str, password: &str) -> String {
+    let scopes = ["messages:send", "messages:read", "devices:delete"];
+    issue(at, login, password, &scopes).await.access
+}
+
+/// Waits for a line in the metrics of a core.
+async fn await_metric(core: &Core, line: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let metrics = Request::get("/metrics").send(core.address).await.text();
+        if metrics.lines().any(|found| found == line) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no {line}:\n{metrics}");
+        pause();
+    }
+}
+
+#[tokio::test]
+async fn a_message_posted_through_one_reaches_the_phone_on_the_other() {
+    let pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let phone = Phone::start(here, &["--private-token", KEY]);
+    let bearer = token(there, &phone.login, &phone.password).await;
+    for (number, at) in [there, here, there].into_iter().enumerate() {
+        let id = format!("m{number}");
+        let sent = Instant::now();
+        assert_eq!(send(at, &bearer, &id, NUMBER).await.status, 202);
+        await_state(there, &bearer, &id, "Delivered").await;
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+    }
+    let carried = "sms_sse_events_sent_total{event_type=\"MessageEnqueued\"} 3";
+    await_metric(&pair.first.core, carried).await;
+}
+
+#[tokio::test]
+async fn a_device_deleted_through_one_is_out_of_the_other() {
+    let pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let mut phone = Phone::start(here, &["--private-token", KEY]);
+    await_metric(&pair.first.core, "sms_sse_active_connections 1").await;
+    let bearer = token(there, &phone.login, &phone.password).await;
+    let deletion = Request::new("DELETE", &format!("/api/3rdparty/v1/devices/{}", phone.id)).bearer(&bearer);
+    assert_eq!(deletion.send(there).await.status, 204);
+    let pull = Request::get("/api/mobile/v1/message").bearer(&phone.token);
+    let took = await_status(401, async || pull.clone().send(here).await.status).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    await_metric(&pair.first.core, "sms_sse_active_connections 0").await;
+    phone.process.signal("TERM");
+    phone.process.wait();
+}
+
+#[tokio::test]
+async fn a_code_from_one_is_good_at_the_other_and_once() {
+    let pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let (login, password, _) = register(here, KEY).await;
+    let asked = Request::get("/api/mobile/v1/user/code").basic(&login, &password);
+    let answer = asked.send(here).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let code = format!("Code {}", answer.json()["code"].as_str().expect("code"));
+    let joining = |code: &str| {
+        let request = Request::post("/api/mobile/v1/device").header("Authorization", code);
+        request.json(&serde_json::json!({}))
+    };
+    let joined = joining(&code).send(there).await;
+    assert_eq!((joined.status, joined.json()["login"].as_str()), (201, Some(&*login)));
+    for at in [here, there] {
+        assert_eq!(joining(&code).send(at).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn without_redis_the_api_goes_on_and_phones_hear_again_when_it_is_back() {
+    let mut pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let phone = Phone::start(here, &["--private-token", KEY]);
+    let bearer = token(there, &phone.login, &phone.password).await;
+    pair.redis.kill();
+
+    let start = Instant::now();
+    assert_eq!(send(there, &bearer, "unheard", NUMBER).await.status, 202);
+    let failed =
+        "sms_events_failed_total{delivery_type=\"unknown\",event=\"MessageEnqueued\",reason=\"publish_error\"} 1";
+    await_metric(&pair.second.core, failed).await;
+    assert_eq!(message(there, &bearer, "unheard").await["state"], "Pending");
+    let pulled = Request::get("/api/mobile/v1/message")
+        .bearer(&phone.token)
+        .send(there)
+        .await;
+    assert!(pulled.text().contains("\"unheard\""), "it waits: {}", pulled.text());
+    let (login, password, _) = register(there, KEY).await;
+    token(there, &login, &password).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "nobody waited: {:?}",
+        start.elapsed()
+    );
+
+    // The process that the phone listens to needs no Redis to tell it, and the phone takes all that waits.
+    assert_eq!(send(here, &bearer, "heard", NUMBER).await.status, 202);
+    await_state(here, &bearer, "heard", "Delivered").await;
+    await_state(here, &bearer, "unheard", "Delivered").await;
+
+    pair.redis.launch();
+    for half in [&mut pair.first, &mut pair.second] {
+        for key in ["cache.url", "pubsub.url", "pubsub.url (listening)"] {
+            let back =
+                |line: &str| (line.contains("redis is back") && line.contains(&format!("\"{key}\""))).then_some(());
+            half.core.process.wait_for("the end of the outage", back);
+        }
+        let lines = half.core.process.lines();
+        let told = lines.iter().filter(|line| line.contains("redis is away")).count();
+        assert!(told <= 3, "once per connection: {lines:#?}");
+    }
+    assert_eq!(send(there, &bearer, "again", NUMBER).await.status, 202);
+    await_state(there, &bearer, "again", "Delivered").await;
+}
