@@ -15,7 +15,7 @@ mod routes;
 mod shield;
 mod unknown;
 
-pub(crate) use address::{AskedHost, ClientAddress};
+pub(crate) use address::{AskedHost, AskedScheme, ClientAddress};
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
 pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};

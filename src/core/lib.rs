@@ -12,6 +12,7 @@ mod catalog;
 pub mod config;
 mod db;
 mod devices;
+mod docs;
 mod events;
 mod health;
 mod http;

@@ -23,6 +23,10 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AskedHost(pub(crate) String);
 
+/// `http` or `https`, as the client asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AskedScheme(pub(crate) &'static str);
+
 impl FromRequestParts<Arc<App>> for ClientAddress {
     type Rejection = Infallible;
 
@@ -41,6 +45,17 @@ impl FromRequestParts<Arc<App>> for AskedHost {
             .and_then(|hosts| hosts.split(',').next());
         let host = forwarded.or_else(|| text(header::HOST)).unwrap_or_default();
         Ok(Self(host.trim().to_owned()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for AskedScheme {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let forwarded = parts.headers.get("x-forwarded-proto");
+        let is_https = forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+        let is_secure = is_https && is_believed(peer(parts), &app.config.http.proxies);
+        Ok(Self(if is_secure { "https" } else { "http" }))
     }
 }
 

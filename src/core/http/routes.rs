@@ -7,8 +7,8 @@ use axum::{Router, handler::Handler, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
 use crate::{
-    App, catalog, config::Mode, devices, events, health, inbox, logs, messages, metrics, otp, push, settings, users,
-    webhooks,
+    App, catalog, config::Mode, devices, docs, events, health, inbox, logs, messages, metrics, otp, push, settings,
+    users, webhooks,
 };
 
 /// Some routes, and their paths as written.
@@ -73,6 +73,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(match app.config.gateway.mode {
             Mode::Public => push::routes(),
             Mode::Private => Routes::new(),
+        })
+        .and(if app.config.http.openapi {
+            docs::routes()
+        } else {
+            Routes::new()
         });
     wrapped(routes, unknown::unknown, app)
 }
