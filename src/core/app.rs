@@ -73,7 +73,7 @@ impl App {
             leeway_secs: MINTED_LEEWAY_SECS,
             max_lifetime_secs: MINTED_MAX_LIFETIME_SECS,
         };
-        let database = Database::open(&config.database.url).await?;
+        let database = Database::open(&config.database).await?;
         let registry = Registry::new();
         let event_metrics = EventMetrics::new(&registry)?;
         let limiter_metrics = LimiterMetrics::new(&registry)?;

@@ -139,12 +139,29 @@ pub struct Database {
 }
 
 /// `database.url`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum DatabaseUrl {
     /// `sqlite://path`; the file is made if it is not there.
     Sqlite(PathBuf),
     /// `sqlite::memory:`, gone with the process.
     SqliteMemory,
+    /// `mysql://user:password@host:port/database`, or `database.host` and its neighbours.
+    MySql(DatabaseServer),
+}
+
+/// A MySQL or MariaDB server.
+#[derive(Clone, Debug)]
+pub struct DatabaseServer {
+    /// `database.host`; a path is a Unix socket.
+    pub host: String,
+    /// `database.port`
+    pub port: u16,
+    /// `database.user`
+    pub user: String,
+    /// `database.password`
+    pub password: Secret,
+    /// `database.database`
+    pub name: String,
 }
 
 /// `sse.*`

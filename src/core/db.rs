@@ -1,133 +1,133 @@
-//! Where is the database, and how is it opened? One SQLite file: one connection that writes, a
-//! few that read. It knows no table; those are in `migrations/` and in the stores.
+//! Where is the database, and how is it opened? A SQLite file, or a server of MySQL's kind: stores see one [`Database`]
+//! and write their statements once. It knows no table; those are in `migrations/` and in the stores.
+//!
+//! * One statement alone: `FIND.bind(id).fetch_optional(&database)`, `CHANGE.bind(id).execute(&database)`.
+//! * Several that read: `let mut reading = database.reading().await?`, then `.fetch_all(&mut reading)`.
+//! * Several that belong together: `let mut change = database.begin().await?`, then `.execute(&mut change)` and
+//!   `change.commit()`; without that, nothing happened.
 
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+mod connection;
+mod error;
+mod mysql;
+mod pool;
+mod render;
+mod row;
+mod sqlite;
+mod statement;
+mod value;
 
-use gateward_boot::folder;
-use sqlx::{
-    SqlitePool,
-    migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+pub(crate) use connection::{Connection, On};
+pub use error::OpenError;
+pub(crate) use error::StoreError;
+pub(crate) use mysql::NamedLock;
+pub(crate) use row::Row;
+pub(crate) use statement::{Query, Statement};
+pub(crate) use value::Value;
 
-use crate::config::DatabaseUrl;
+use sqlx::ConnectOptions;
 
-/// The schema, in steps; what a database already has is not done again.
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+use crate::config;
+use mysql::MySql;
+use sqlite::Sqlite;
 
-/// How long a statement waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection before it is answered 500.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections that read. Each is a thread that mostly sleeps.
-const READERS: u32 = 4;
+const PING: Statement = Statement::same("SELECT 1");
 
-/// Why the database could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder or the file could not be made.
-    #[error("cannot make the database file: {0}")]
-    File(#[from] io::Error),
-    /// The file is there and cannot be used.
-    #[error("cannot open the database: {0}")]
-    Open(#[from] sqlx::Error),
-    /// The tables could not be brought up to date.
-    #[error("cannot bring the database up to date: {0}")]
-    Migrate(#[from] MigrateError),
-}
-
-/// A statement failed: an answer 500, told to the log and never to the client.
-#[derive(Debug, thiserror::Error)]
-#[error("database: {0}")]
-pub(crate) struct StoreError(#[from] pub(crate) sqlx::Error);
-
-/// Handle on the open database.
-///
-/// INVARIANT(one writer): whatever writes goes through [`Database::writer`], which has one
-/// connection, so that two writes wait for each other here and never fail with "busy"; readers
-/// cannot write (`query_only`). Test: `tests::readers_cannot_write`.
+/// Handle on the open database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Database {
-    reader: SqlitePool,
-    writer: SqlitePool,
+pub(crate) struct Database(Backing);
+
+#[derive(Clone, Debug)]
+enum Backing {
+    Sqlite(Sqlite),
+    MySql(MySql),
 }
 
 impl Database {
-    /// Opens the database, making folder (0700) and file (0600) if missing, and brings its tables
-    /// up to date.
+    /// Opens the database and brings its tables up to date. A server that does not answer is asked again whenever
+    /// somebody wants something of it.
     ///
     /// # Errors
-    /// When the file cannot be made, opened or brought up to date.
-    pub(crate) async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            // INVARIANT(durable writes): FULL syncs the log at every commit, so that a write
-            // answered 2xx survives `kill -9` and a power cut. Test: `tests::commits_are_synced`.
-            .synchronous(SqliteSynchronous::Full);
-        let database = match url {
-            DatabaseUrl::Sqlite(path) => {
-                make_file(path)?;
-                let options = options.filename(path);
-                let writer = pool(1, options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
-                let reader = pool(READERS, options.pragma("query_only", "ON")).await?;
-                Self { reader, writer }
+    /// When the file cannot be made, opened or brought up to date; when the server refuses us, or holds something else.
+    pub(crate) async fn open(config: &config::Database) -> Result<Self, OpenError> {
+        Ok(Self(match &config.url {
+            config::DatabaseUrl::Sqlite(path) => Backing::Sqlite(Sqlite::open(path, |o| logged(o, config)).await?),
+            config::DatabaseUrl::SqliteMemory => Backing::Sqlite(Sqlite::in_memory(|o| logged(o, config)).await?),
+            config::DatabaseUrl::MySql(server) => {
+                let options = logged(mysql::options(server), config);
+                Backing::MySql(MySql::open(options, config).await?)
             }
-            // Such a database belongs to its one connection.
-            DatabaseUrl::SqliteMemory => {
-                let only = pool(1, options.filename(":memory:")).await?;
-                Self {
-                    reader: only.clone(),
-                    writer: only,
-                }
-            }
-        };
-        MIGRATIONS.run(&database.writer).await?;
-        Ok(database)
+        }))
     }
 
-    /// For statements that only read; they see every write that was answered before.
-    #[must_use]
-    pub(crate) fn reader(&self) -> &SqlitePool {
-        &self.reader
+    /// For several statements that only read; they see every write that was answered before. On SQLite they all see the
+    /// same moment. On MySQL each sees its own: two round trips more would be too much for that.
+    pub(crate) async fn reading(&self) -> Result<Connection, StoreError> {
+        let mut connection = self.reader().await?;
+        if let Connection::Sqlite(lease) = &mut connection {
+            lease.begin("BEGIN").await?;
+        }
+        Ok(connection)
     }
 
-    /// For statements that write. A transaction keeps every other write waiting: keep it short,
-    /// and never wait inside it for anything but the database.
-    #[must_use]
-    pub(crate) fn writer(&self) -> &SqlitePool {
-        &self.writer
+    /// For several statements that write together or not at all. On SQLite it keeps every other write waiting, on MySQL
+    /// those on the same rows: keep it short, and never wait inside it for anything but the database.
+    pub(crate) async fn begin(&self) -> Result<Connection, StoreError> {
+        let mut connection = self.writer().await?;
+        match &mut connection {
+            Connection::Sqlite(lease) => lease.begin("BEGIN IMMEDIATE").await?,
+            Connection::MySql(lease) => lease.begin("BEGIN").await?,
+        }
+        Ok(connection)
     }
 
-    /// Waits for what is running and closes the file.
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        PING.query().fetch_all(self).await.map(drop)
+    }
+
+    /// Takes the server's lock of this name; `None` if another has it, or if this is no server.
+    pub(crate) async fn lock(&self, name: &str) -> Result<Option<NamedLock>, StoreError> {
+        Ok(match &self.0 {
+            Backing::Sqlite(_) => None,
+            Backing::MySql(server) => server.lock(name).await?,
+        })
+    }
+
+    /// Waits for what is running and closes every connection.
     pub(crate) async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        match &self.0 {
+            Backing::Sqlite(file) => file.close().await,
+            Backing::MySql(server) => server.close().await,
+        }
+    }
+
+    async fn reader(&self) -> Result<Connection, StoreError> {
+        Ok(match &self.0 {
+            Backing::Sqlite(file) => Connection::Sqlite(file.reader.acquire().await?),
+            Backing::MySql(server) => Connection::MySql(server.acquire().await?),
+        })
+    }
+
+    async fn writer(&self) -> Result<Connection, StoreError> {
+        Ok(match &self.0 {
+            Backing::Sqlite(file) => Connection::Sqlite(file.writer.acquire().await?),
+            Backing::MySql(server) => Connection::MySql(server.acquire().await?),
+        })
     }
 }
 
-/// Connections that stay open: a database in memory ends with its last one.
-async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options)
-        .await
-}
-
-/// Makes an empty file that only we can read, in a folder that only we can enter.
-///
-/// SQLite gives its log files the mode of the database.
-fn make_file(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        folder::create_private(parent)?;
+/// `database.debug`: statements without their values, or no statements at all.
+fn logged<O: ConnectOptions>(options: O, config: &config::Database) -> O {
+    let options = options.disable_statement_logging();
+    if config.debug {
+        options.log_statements(log::LevelFilter::Debug)
+    } else {
+        options
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map(drop)
 }
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

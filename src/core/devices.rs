@@ -68,7 +68,7 @@ impl Devices {
 
     /// Stores a device, and its user if that one is new, too: both or neither.
     pub(crate) async fn register(&self, device: &NewDevice, owner: Owner<'_>, now: Timestamp) -> Result<(), UserError> {
-        let mut change = self.store.0.writer().begin().await.map_err(StoreError::from)?;
+        let mut change = self.store.0.begin().await?;
         let user = match owner {
             Owner::Known(user) => user,
             Owner::New(user) => {
@@ -77,7 +77,7 @@ impl Devices {
             }
         };
         store::insert(&mut change, device, user, now).await?;
-        change.commit().await.map_err(StoreError::from)?;
+        change.commit().await?;
         Ok(())
     }
 

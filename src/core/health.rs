@@ -153,9 +153,8 @@ pub(crate) struct Pings {
 impl Pings {
     /// Pings, and says how many have failed since the last that did not.
     async fn ping(&self, database: &Database) -> u64 {
-        let ping = sqlx::query("SELECT 1").execute(database.reader());
-        match tokio::time::timeout(PATIENCE, ping).await {
-            Ok(Ok(_)) => {
+        match tokio::time::timeout(PATIENCE, database.ping()).await {
+            Ok(Ok(())) => {
                 self.failed.store(0, Ordering::Relaxed);
                 0
             }

@@ -176,7 +176,7 @@ pub async fn run(
 /// # Errors
 /// When it cannot be opened or changed.
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
-    db::Database::open(&config.database.url).await?.close().await;
+    db::Database::open(&config.database).await?.close().await;
     Ok(())
 }
 

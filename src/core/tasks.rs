@@ -79,6 +79,8 @@ impl Task {
 pub(crate) fn run_beside_requests(url: &DatabaseUrl) -> bool {
     match url {
         DatabaseUrl::Sqlite(_) | DatabaseUrl::SqliteMemory => true,
+        // As with the reference: whoever has a server has a worker.
+        DatabaseUrl::MySql(_) => false,
     }
 }
 

@@ -26,7 +26,6 @@ use gateward_auth::{Hs256Key, MintedClaims, Secret, Signer, TokenId, UnixSeconds
 use gateward_boot::clock::{Clock, Hands};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use sqlx::Row as _;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -215,15 +214,6 @@ impl Bench {
             expires_at: UnixSeconds(now.0 + 60),
         }))
     }
-}
-
-/// How the database would carry out a statement.
-pub(crate) async fn plan(statement: &'static str) -> String {
-    let database = crate::db::Database::open(&DatabaseUrl::SqliteMemory).await.unwrap();
-    let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-    let rows = sqlx::query(explained).fetch_all(database.reader()).await.unwrap();
-    let steps: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
-    steps.join("\n")
 }
 
 /// Signs as the sidecar of these tests.

@@ -9,12 +9,13 @@ use std::{
 use gateward_contract::time::rfc3339;
 use serde::{Serialize, Serializer};
 use sqlx::{
-    Decode, Encode, Sqlite, Type,
+    Decode, Encode, MySql, Sqlite, Type,
     encode::IsNull,
     error::BoxDynError,
+    mysql::{MySqlTypeInfo, MySqlValueRef},
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// A moment in UTC, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +24,9 @@ pub(crate) struct Timestamp(i64);
 impl Timestamp {
     /// The end of the year 9999: what comes later cannot be written as a time (RFC 3339).
     pub(crate) const LAST: Self = Self(253_402_300_799_999);
+
+    /// The beginning of the year 0: what comes earlier cannot be written as a time either.
+    pub(crate) const FIRST: Self = Self(-62_167_219_200_000);
 
     /// From milliseconds since 1970.
     #[cfg(test)]
@@ -40,6 +44,12 @@ impl Timestamp {
     #[must_use]
     pub(crate) const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// The second that it is in.
+    #[must_use]
+    pub(crate) const fn whole_second(self) -> Self {
+        Self(self.seconds() * 1000)
     }
 
     /// The moment `duration` later; the last representable one if there is none.
@@ -78,8 +88,7 @@ impl From<OffsetDateTime> for Timestamp {
 /// What no date can name is moved to the first or the last that one can.
 impl From<Timestamp> for OffsetDateTime {
     fn from(moment: Timestamp) -> Self {
-        const FIRST: i64 = -62_167_219_200_000;
-        let nanos = i128::from(moment.0.clamp(FIRST, Timestamp::LAST.0)) * 1_000_000;
+        let nanos = i128::from(moment.clamp(Timestamp::FIRST, Timestamp::LAST).0) * 1_000_000;
         Self::from_unix_timestamp_nanos(nanos).unwrap_or(Self::UNIX_EPOCH)
     }
 }
@@ -97,8 +106,7 @@ impl Serialize for Timestamp {
     }
 }
 
-// SQLite keeps an integer; MySQL's DATETIME(3) gets implementations of its own beside these,
-// so that statements can be shared.
+// SQLite keeps an integer, MySQL a DATETIME in UTC.
 impl Type<Sqlite> for Timestamp {
     fn type_info() -> SqliteTypeInfo {
         <i64 as Type<Sqlite>>::type_info()
@@ -118,5 +126,35 @@ impl Encode<'_, Sqlite> for Timestamp {
 impl<'r> Decode<'r, Sqlite> for Timestamp {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         <i64 as Decode<'r, Sqlite>>::decode(value).map(Self)
+    }
+}
+
+impl Type<MySql> for Timestamp {
+    fn type_info() -> MySqlTypeInfo {
+        <PrimitiveDateTime as Type<MySql>>::type_info()
+    }
+
+    fn compatible(info: &MySqlTypeInfo) -> bool {
+        <PrimitiveDateTime as Type<MySql>>::compatible(info)
+    }
+}
+
+impl Encode<'_, MySql> for Timestamp {
+    fn encode_by_ref(&self, buffer: &mut Vec<u8>) -> Result<IsNull, BoxDynError> {
+        let moment = OffsetDateTime::from(*self);
+        let moment = PrimitiveDateTime::new(moment.date(), moment.time());
+        <PrimitiveDateTime as Encode<'_, MySql>>::encode_by_ref(&moment, buffer)
+    }
+
+    fn size_hint(&self) -> usize {
+        // A length, a date, a time, microseconds.
+        12
+    }
+}
+
+impl<'r> Decode<'r, MySql> for Timestamp {
+    fn decode(value: MySqlValueRef<'r>) -> Result<Self, BoxDynError> {
+        let moment = <PrimitiveDateTime as Decode<'r, MySql>>::decode(value)?;
+        Ok(moment.assume_utc().into())
     }
 }

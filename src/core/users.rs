@@ -15,7 +15,7 @@ use gateward_auth::Secret;
 
 use crate::{
     Timestamp,
-    db::{Database, StoreError},
+    db::{Connection, Database, StoreError},
     shared::Cache,
 };
 use passwords::{Passwords, Unhashable};
@@ -95,11 +95,7 @@ impl Users {
     }
 
     /// Stores a user within a larger change.
-    pub(crate) async fn insert(
-        change: &mut sqlx::SqliteConnection,
-        user: &NewUser,
-        now: Timestamp,
-    ) -> Result<(), UserError> {
+    pub(crate) async fn insert(change: &mut Connection, user: &NewUser, now: Timestamp) -> Result<(), UserError> {
         if store::insert(change, user, now).await? {
             Ok(())
         } else {

@@ -44,6 +44,14 @@ fn refused(source: &Source) -> Vec<String> {
     told(&Config::load(source, &Provided::default()).unwrap_err())
 }
 
+/// The database, which is a file.
+fn file(config: &Config) -> &Path {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => path,
+        other @ (DatabaseUrl::SqliteMemory | DatabaseUrl::MySql(_)) => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn without_a_file_everything_has_its_documented_default() {
     let loaded = load(&Source {
@@ -59,7 +67,7 @@ fn without_a_file_everything_has_its_documented_default() {
     assert_eq!(config.gateway.upstream_url, "https://api.sms-gate.app/upstream/v1");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:3100");
     assert_eq!(config.http.worker_listen.to_string(), "127.0.0.1:3101");
-    assert_eq!(config.database.url, DatabaseUrl::Sqlite("data/core.db".into()));
+    assert_eq!(file(&config), Path::new("data/core.db"));
     assert_eq!((config.fcm.debounce.as_secs(), config.fcm.timeout.as_secs()), (5, 1));
     assert_eq!(config.sse.keep_alive.as_secs(), 15);
     assert_eq!(config.jwt.issuer.as_deref(), Some("sms-gate.app"));
@@ -72,7 +80,7 @@ fn without_a_file_everything_has_its_documented_default() {
     assert_eq!(config.log_level, Level::Info);
 }
 
-/// In the words of the reference server's own example, with a database of ours.
+/// In the words of the reference server's own example.
 #[test]
 fn the_reference_servers_file_works_unchanged() {
     let text = format!(
@@ -124,7 +132,7 @@ otp:
   ttl: 120
 "
     );
-    let loaded = load(&source(&text, &[("DATABASE__URL", "sqlite:///srv/x.db")]));
+    let loaded = load(&source(&text, &[]));
     assert_eq!(
         told(&loaded.warnings),
         ["config.yml:27:3: warning: tasks.hashing: unknown key"]
@@ -136,7 +144,12 @@ otp:
     assert_eq!(config.http.worker_listen, config.http.listen);
     assert_eq!(config.http.proxies.len(), 1);
     assert_eq!(config.http.api.unwrap().host, "sms.example.com");
-    assert_eq!(config.database.url, DatabaseUrl::Sqlite("/srv/x.db".into()));
+    let DatabaseUrl::MySql(server) = &config.database.url else {
+        panic!("{:?}", config.database.url)
+    };
+    assert_eq!((server.host.as_str(), server.port), ("localhost", 3306));
+    assert_eq!((server.user.as_str(), server.name.as_str()), ("root", "sms"));
+    assert_eq!(server.password.expose(), b"root");
     assert_eq!(config.messages.queue.max_pending_age.as_secs(), 86_400);
     assert_eq!(config.jwt.access_ttl.as_secs(), 86_400);
     assert_eq!(config.jwt.issuer.as_deref(), Some("sms-gate.app"));
@@ -223,29 +236,47 @@ fn without_a_secret_there_is_no_configuration() {
 fn wrong_values_are_told_all_at_once() {
     let source = run(
         "gateway: { mode: other, upstream_url: x }\nhttp: { listen: nowhere }\notp: { length: 5, ttl: 0, retries: 0 }\n\
-         database: { url: 'mysql://u:hunter2@h/d' }\ncache: { url: 'hunter2' }\njwt: { access_ttl: soon }\n",
+         database: { url: 'mysql://u:hunter2@h' }\ncache: { url: 'hunter2' }\njwt: { access_ttl: soon }\n",
         &[],
     );
     let problems = refused(&source);
     assert_eq!(problems.len(), 9, "{problems:#?}");
     let all = problems.join("\n");
+    let allowed = "(allowed: sqlite://path or mysql://user:password@host:port/database)";
     assert!(
-        all.contains("database.url: mysql is not supported yet (allowed: sqlite://path)"),
+        all.contains(&format!("database.url: the url names no database {allowed}")),
         "{all}"
     );
     assert!(!all.contains("hunter2"), "{all}");
 }
 
 #[test]
-fn a_mysql_server_that_would_not_be_used_is_a_problem() {
+fn a_server_is_used_when_it_is_described_and_no_url_is_given() {
+    let provided = Provided {
+        database: Some("d/core.db".into()),
+        ..Provided::default()
+    };
+    let described = run("", &[("DATABASE__HOST", "db"), ("DATABASE__PASSWORD", "hunter2")]);
+    let config = Config::load(&described, &provided).unwrap().config;
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let DatabaseUrl::MySql(server) = config.database.url else {
+        panic!("{:?}", config.database.url)
+    };
+    assert_eq!((server.host.as_str(), server.name.as_str()), ("db", "sms"));
+    assert_eq!(server.password.expose(), b"hunter2");
+
+    let variables = [("DATABASE__HOST", "db"), ("DATABASE__URL", "sqlite:///srv/x.db")];
+    assert_eq!(file(&load(&run("", &variables)).config), Path::new("/srv/x.db"));
+}
+
+#[test]
+fn times_in_another_zone_than_utc_are_a_problem() {
+    let zone = ("DATABASE__TIMEZONE", "Europe/Berlin");
     assert_eq!(
-        refused(&run("", &[("DATABASE__HOST", "db")])),
-        ["environment: DATABASE__HOST: mysql is not supported yet: set database.url to sqlite://path"]
+        refused(&run("", &[("DATABASE__HOST", "db"), zone])),
+        ["environment: DATABASE__TIMEZONE: only a database whose times are in UTC can be used"]
     );
-    load(&run(
-        "",
-        &[("DATABASE__HOST", "db"), ("DATABASE__URL", "sqlite://x.db")],
-    ));
+    load(&run("", &[zone]));
 }
 
 #[test]
@@ -271,13 +302,13 @@ fn what_up_provides_is_used_where_the_source_says_nothing() {
     };
     let config = Config::load(&source("", &[]), &provided).unwrap().config;
     assert_eq!(config.gateway.mode, Mode::Private);
+    assert_eq!(file(&config), Path::new("d/core.db"));
     assert_eq!(config.gateway.private_token.unwrap().expose(), b"made");
-    assert_eq!(config.database.url, DatabaseUrl::Sqlite("d/core.db".into()));
     let variables = [("GATEWAY__MODE", "public"), ("DATABASE__URL", "sqlite::memory:")];
     let config = Config::load(&run("", &variables), &provided).unwrap().config;
     assert_eq!(config.gateway.mode, Mode::Public);
     assert_eq!(config.jwt.secret.expose(), SECRET.as_bytes());
-    assert_eq!(config.database.url, DatabaseUrl::SqliteMemory);
+    assert!(matches!(config.database.url, DatabaseUrl::SqliteMemory));
 }
 
 #[test]

@@ -1,46 +1,54 @@
 //! The table of devices.
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-
 use super::{Device, DeviceId, NewDevice, SimCard};
 use crate::{
     Timestamp,
-    db::{Database, StoreError},
+    db::{Connection, Database, Row, Statement, StoreError},
     users::UserId,
 };
 
-const BY_TOKEN: &str = "SELECT * FROM devices WHERE auth_token = ?";
+const BY_TOKEN: Statement = Statement::same("SELECT * FROM devices WHERE auth_token = ?");
+const BY_ID: Statement = Statement::same("SELECT * FROM devices WHERE id = ? AND user_id = ?");
 /// Case folded, as the reference lists them (WIRE §3.7).
-const BY_USER: &str = "SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id";
+const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id");
+const TOKEN_OF: Statement = Statement::same("SELECT auth_token FROM devices WHERE id = ? AND user_id = ?");
+const INSERT: Statement = Statement::same(
+    "INSERT INTO devices (id, name, auth_token, push_token, user_id, last_seen, sim_cards, created_at, updated_at) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+);
+const UPDATE: Statement = Statement::same(
+    "UPDATE devices SET push_token = COALESCE(?, push_token), sim_cards = ?, updated_at = ? WHERE id = ?",
+);
+/// With `updated_at`, which MySQL would set to a time of its own.
+const SEEN: Statement = Statement::same(
+    "UPDATE devices SET last_seen = CASE id ?1 END, updated_at = updated_at \
+     WHERE id IN (?2) AND last_seen < CASE id ?1 END",
+);
+/// How many devices are written in one statement.
+const SEEN_AT_ONCE: usize = 64;
+const DELETE: Statement = Statement::same("DELETE FROM devices WHERE id = ?");
 
 #[derive(Clone, Debug)]
 pub(super) struct Store(pub(super) Database);
 
 impl Store {
     pub(super) async fn by_token(&self, token: &str) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query(BY_TOKEN)
-            .bind(token)
-            .fetch_optional(self.0.reader())
-            .await?;
-        Ok(row.map(|row| device(&row)).transpose()?)
+        let row = BY_TOKEN.bind(token).fetch_optional(&self.0).await?;
+        let device = row.as_ref().map(device).transpose()?;
+        // MySQL compares without case; a secret is nothing but itself.
+        Ok(device.filter(|device| device.token == token))
     }
 
     pub(super) async fn by_id(&self, user: &UserId, id: &DeviceId) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query("SELECT * FROM devices WHERE id = ? AND user_id = ?")
-            .bind(id.as_str())
-            .bind(user.as_str())
-            .fetch_optional(self.0.reader())
-            .await?;
-        Ok(row.map(|row| device(&row)).transpose()?)
+        let find = BY_ID.bind(id.as_str()).bind(user.as_str());
+        let row = find.fetch_optional(&self.0).await?;
+        row.as_ref().map(device).transpose()
     }
 
     /// By id.
     pub(super) async fn list(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query(BY_USER)
-            .bind(user.as_str())
-            .fetch_all(self.0.reader())
-            .await?;
-        Ok(rows.iter().map(device).collect::<Result<_, _>>()?)
+        let rows = BY_USER.bind(user.as_str()).fetch_all(&self.0).await?;
+        rows.iter().map(device).collect()
     }
 
     pub(super) async fn update(
@@ -50,96 +58,72 @@ impl Store {
         sim_cards: &[SimCard],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE devices SET push_token = COALESCE(?, push_token), sim_cards = ?, updated_at = ? \
-             WHERE id = ?",
-        )
-        .bind(push_token)
-        .bind(as_json(sim_cards)?)
-        .bind(now)
-        .bind(id.as_str())
-        .execute(self.0.writer())
-        .await?;
+        let update = UPDATE.bind(push_token).bind(as_json(sim_cards)?).bind(now);
+        update.bind(id.as_str()).execute(&self.0).await?;
         Ok(())
     }
 
     /// The token of the device that was deleted, if one was.
     pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<String>, StoreError> {
-        let mut change = self.0.writer().begin().await?;
-        let row = sqlx::query("SELECT auth_token FROM devices WHERE id = ? AND user_id = ?")
-            .bind(id)
-            .bind(user.as_str())
-            .fetch_optional(&mut *change)
-            .await?;
-        let Some(row) = row else {
+        let mut change = self.0.begin().await?;
+        let find = TOKEN_OF.bind(id).bind(user.as_str());
+        let Some(row) = find.fetch_optional(&mut change).await? else {
             return Ok(None);
         };
         // Messages and the device's own webhooks go by cascade.
-        sqlx::query("DELETE FROM devices WHERE id = ?")
-            .bind(id)
-            .execute(&mut *change)
-            .await?;
+        DELETE.bind(id).execute(&mut change).await?;
         change.commit().await?;
-        Ok(Some(row.try_get("auth_token")?))
+        Ok(Some(row.get("auth_token")?))
     }
 
     /// Moves the time they were last seen, never back.
     pub(super) async fn seen(&self, seen: &[(DeviceId, Timestamp)]) -> Result<(), StoreError> {
-        let mut change = self.0.writer().begin().await?;
-        for (device, at) in seen {
-            sqlx::query("UPDATE devices SET last_seen = ? WHERE id = ? AND last_seen < ?")
-                .bind(at)
-                .bind(device.as_str())
-                .bind(at)
-                .execute(&mut *change)
-                .await?;
+        let mut change = self.0.begin().await?;
+        for seen in seen.chunks(SEEN_AT_ONCE) {
+            let update = SEEN.bind_cases(seen.iter().map(|(device, at)| (device.as_str(), at)));
+            let update = update.bind_list(seen.iter().map(|(device, _)| device.as_str()));
+            update.execute(&mut change).await?;
         }
-        change.commit().await?;
-        Ok(())
+        change.commit().await
     }
 }
 
 /// Adds a device within a larger change.
 pub(super) async fn insert(
-    change: &mut SqliteConnection,
+    change: &mut Connection,
     device: &NewDevice,
     user: &UserId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO devices \
-         (id, name, auth_token, push_token, user_id, last_seen, sim_cards, created_at, updated_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(device.id.as_str())
-    .bind(&device.name)
-    .bind(&device.token)
-    .bind(&device.push_token)
-    .bind(user.as_str())
-    .bind(now)
-    .bind(as_json(&device.sim_cards)?)
-    .bind(now)
-    .bind(now)
-    .execute(change)
-    .await?;
+    INSERT
+        .bind(device.id.as_str())
+        .bind(&device.name)
+        .bind(&device.token)
+        .bind(&device.push_token)
+        .bind(user.as_str())
+        .bind(now)
+        .bind(as_json(&device.sim_cards)?)
+        .bind(now)
+        .bind(now)
+        .execute(change)
+        .await?;
     Ok(())
 }
 
-fn device(row: &SqliteRow) -> Result<Device, sqlx::Error> {
-    let sim_cards: String = row.try_get("sim_cards")?;
+fn device(row: &Row) -> Result<Device, StoreError> {
     Ok(Device {
-        id: DeviceId::stored(row.try_get("id")?),
-        user: UserId::stored(row.try_get("user_id")?),
-        name: row.try_get("name")?,
-        token: row.try_get("auth_token")?,
-        push_token: row.try_get("push_token")?,
-        sim_cards: serde_json::from_str(&sim_cards).map_err(|error| sqlx::Error::Decode(error.into()))?,
-        last_seen: row.try_get("last_seen")?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
+        id: DeviceId::stored(row.text("id")?),
+        user: UserId::stored(row.text("user_id")?),
+        name: row.get("name")?,
+        token: row.get("auth_token")?,
+        push_token: row.get("push_token")?,
+        sim_cards: serde_json::from_str(row.text("sim_cards")?).map_err(StoreError::unreadable)?,
+        last_seen: row.get("last_seen")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
     })
 }
 
-fn as_json(sim_cards: &[SimCard]) -> Result<String, sqlx::Error> {
-    serde_json::to_string(sim_cards).map_err(|error| sqlx::Error::Encode(error.into()))
+fn as_json(sim_cards: &[SimCard]) -> Result<String, StoreError> {
+    serde_json::to_string(sim_cards).map_err(StoreError::unwritable)
 }

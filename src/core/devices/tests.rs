@@ -8,6 +8,7 @@ use axum::{body::Body, http::Request};
 use gateward_contract::nanoid::is_nanoid;
 use serde_json::{Value, json};
 
+use crate::db::Statement;
 use crate::testing::{Bench, PRIVATE_TOKEN, Phone, basic, bearer, request};
 
 const DEVICE: &str = "/api/mobile/v1/device";
@@ -284,10 +285,8 @@ async fn an_update_replaces_the_sim_cards_and_keeps_the_name() {
     assert!(bench.tell("PATCH", DEVICE, &token, &body).await.is_empty_204());
     let device = &list(&bench, &phone).await[0];
     assert_eq!((&device["name"], device.get("simCards")), (&json!("Maker/Model"), None));
-    let stored: Option<String> = sqlx::query_scalar("SELECT push_token FROM devices")
-        .fetch_one(bench.app.database.reader())
-        .await
-        .unwrap();
+    let stored = Statement::same("SELECT push_token FROM devices").query();
+    let stored: Option<String> = stored.fetch_value(&bench.app.database).await.unwrap();
     assert_eq!(stored.as_deref(), Some("push"), "an empty one changes nothing");
 }
 

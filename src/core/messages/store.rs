@@ -1,7 +1,6 @@
 //! How are messages kept? The statements, one file for each thing that is done.
 //!
-//! Lists of values go in as one JSON text (`json_each`), so that every statement is one fixed text that is prepared
-//! once, whatever the number of recipients. It knows no rule of requests and no HTTP.
+//! It knows no rule of requests and no HTTP.
 
 mod cancel;
 mod clean;
@@ -13,13 +12,11 @@ mod load;
 mod pull;
 mod report;
 
-use sqlx::SqliteConnection;
-
 pub(crate) use cancel::CancelRefusal;
 pub(crate) use insert::Inserted;
 
 use super::view::Message;
-use crate::db::{Database, StoreError};
+use crate::db::{Connection, Database, On, Statement, StoreError};
 use crate::{Timestamp, devices::DeviceId, users::UserId};
 
 /// The stored messages. A cheap handle.
@@ -38,14 +35,13 @@ impl Messages {
         wanted: Option<&str>,
         seen_since: Option<Timestamp>,
     ) -> Result<Vec<DeviceId>, StoreError> {
-        let mut connection = self.0.reader().acquire().await?;
-        let ids = device_ids(&mut connection, user, wanted, seen_since).await?;
+        let ids = device_ids(&self.0, user, wanted, seen_since).await?;
         Ok(ids.iter().map(|id| DeviceId::stored(id)).collect())
     }
 
     /// The user's message with this id, with content. When several devices have one of this id: the latest.
     pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<Message>, StoreError> {
-        let mut reading = self.0.reader().begin().await?;
+        let mut reading = self.0.reading().await?;
         let rows = rows_of(&mut reading, user, id).await?;
         let Some(latest) = rows.first() else {
             return Ok(None);
@@ -55,40 +51,31 @@ impl Messages {
     }
 }
 
+const DEVICES: Statement = Statement::same(
+    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
+);
+const ROWS_OF: Statement = Statement::same(
+    "SELECT id FROM messages \
+     WHERE ext_id = ? AND device_id IN (SELECT id FROM devices WHERE user_id = ?) ORDER BY id DESC",
+);
+
 async fn device_ids(
-    connection: &mut SqliteConnection,
+    on: impl Into<On<'_>>,
     user: &UserId,
     wanted: Option<&str>,
     seen_since: Option<Timestamp>,
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
-    )
-    .bind(user.as_str())
-    .bind(wanted)
-    .bind(seen_since)
-    .fetch_all(connection)
-    .await
+) -> Result<Vec<String>, StoreError> {
+    let find = DEVICES.bind(user.as_str()).bind(wanted).bind(seen_since);
+    find.fetch_column(on).await
 }
 
 /// The rows of the user's messages with this id of a client's, which is unique for a device only; the latest first.
-async fn rows_of(connection: &mut SqliteConnection, user: &UserId, id: &str) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(ROWS_OF)
-        .bind(id)
-        .bind(user.as_str())
-        .fetch_all(connection)
-        .await
+async fn rows_of(connection: &mut Connection, user: &UserId, id: &str) -> Result<Vec<i64>, StoreError> {
+    ROWS_OF.bind(id).bind(user.as_str()).fetch_column(connection).await
 }
 
-const ROWS_OF: &str = "SELECT id FROM messages \
-     WHERE ext_id = ?1 AND device_id IN (SELECT id FROM devices WHERE user_id = ?2) \
-     ORDER BY id DESC";
-
-/// A list as the JSON text that `json_each` takes apart.
-fn json(values: &impl serde::Serialize) -> String {
-    String::from_utf8_lossy(&gateward_contract::json::to_vec(values)).into_owned()
-}
-
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -21,7 +21,7 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), RunError>>,
-    url: DatabaseUrl,
+    database: crate::config::Database,
     _folder: tempfile::TempDir,
 }
 
@@ -35,7 +35,8 @@ async fn start() -> Running {
         hands.advance(Duration::from_secs(1));
         let _ = stopped.await;
     };
-    let config = config(url.clone());
+    let config = config(url);
+    let database = config.database.clone();
     let ended = tokio::spawn(run(config, clock, shutdown, move |address| {
         ready.send(address).unwrap();
     }));
@@ -44,7 +45,7 @@ async fn start() -> Running {
         address,
         stop,
         ended,
-        url,
+        database,
         _folder: folder,
     }
 }
@@ -128,11 +129,9 @@ async fn stopping_ends_streams_and_writes_down_what_is_in_memory() {
     assert!(rest.ends_with("0\r\n\r\n"), "the stream ends as it should: {rest}");
     assert!(TcpStream::connect(core.address).await.is_err());
 
-    let database = db::Database::open(&core.url).await.unwrap();
-    let seen: i64 = sqlx::query_scalar("SELECT last_seen FROM devices")
-        .fetch_one(database.reader())
-        .await
-        .unwrap();
+    let database = db::Database::open(&core.database).await.unwrap();
+    let seen = db::Statement::same("SELECT last_seen FROM devices").query();
+    let seen: i64 = seen.fetch_value(&database).await.unwrap();
     let started = i64::try_from(START_SECS * 1000).unwrap();
     assert_eq!(seen, started + 1000);
 }

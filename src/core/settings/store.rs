@@ -1,18 +1,27 @@
 //! The table of settings: one JSON object per user.
 
 use serde_json::Value;
-use sqlx::{Row, SqliteConnection};
 
 use super::Tree;
 use crate::{
     Timestamp,
-    db::{Database, StoreError},
+    db::{Database, On, Statement, StoreError},
     users::UserId,
 };
 
-const OF_USER: &str = "SELECT settings FROM device_settings WHERE user_id = ?";
-const PUT: &str = "INSERT INTO device_settings (user_id, settings, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
-     ON CONFLICT (user_id) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at";
+const OF_USER: Statement = Statement::same("SELECT settings FROM device_settings WHERE user_id = ?");
+/// Keeps other changes of the user's settings away. The row of the settings would not do: it may not be there yet.
+const LOCK: Statement = Statement::of(
+    // The transaction keeps every other away.
+    "SELECT id FROM users WHERE id = ?",
+    "SELECT id FROM users WHERE id = ? FOR UPDATE",
+);
+const PUT: Statement = Statement::of(
+    "INSERT INTO device_settings (user_id, settings, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
+     ON CONFLICT (user_id) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at",
+    "INSERT INTO device_settings (user_id, settings, created_at, updated_at) VALUES (?1, ?2, ?3, ?3) \
+     ON DUPLICATE KEY UPDATE settings = VALUES(settings), updated_at = VALUES(updated_at)",
+);
 
 /// What is to happen to a user's settings.
 #[derive(Debug)]
@@ -25,8 +34,7 @@ pub(super) enum Change {
 
 /// A user's settings; nothing when he never set any.
 pub(super) async fn of(database: &Database, user: &UserId) -> Result<Tree, StoreError> {
-    let mut connection = database.reader().acquire().await?;
-    Ok(load(&mut connection, user).await?)
+    load(database, user).await
 }
 
 /// Changes a user's settings, and says what they are then.
@@ -39,7 +47,8 @@ pub(super) async fn change(
     change: Change,
     now: Timestamp,
 ) -> Result<Tree, StoreError> {
-    let mut writing = database.writer().begin_with("BEGIN IMMEDIATE").await?;
+    let mut writing = database.begin().await?;
+    LOCK.bind(user.as_str()).fetch_optional(&mut writing).await?;
     let settings = match change {
         Change::Replace(given) => given,
         Change::Merge(given) => {
@@ -49,8 +58,8 @@ pub(super) async fn change(
         }
     };
     let text = Value::Object(settings.clone()).to_string();
-    let put = sqlx::query(PUT).bind(user.as_str()).bind(text).bind(now);
-    put.execute(&mut *writing).await?;
+    let put = PUT.bind(user.as_str()).bind(text).bind(now);
+    put.execute(&mut writing).await?;
     writing.commit().await?;
     Ok(settings)
 }
@@ -67,11 +76,9 @@ fn merge(settings: &mut Tree, given: Tree) {
     }
 }
 
-async fn load(connection: &mut SqliteConnection, user: &UserId) -> Result<Tree, sqlx::Error> {
-    let found = sqlx::query(OF_USER).bind(user.as_str());
-    let Some(row) = found.fetch_optional(connection).await? else {
+async fn load(on: impl Into<On<'_>>, user: &UserId) -> Result<Tree, StoreError> {
+    let Some(row) = OF_USER.bind(user.as_str()).fetch_optional(on).await? else {
         return Ok(Tree::new());
     };
-    let text: String = row.try_get("settings")?;
-    serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(error.into()))
+    serde_json::from_str(row.text("settings")?).map_err(StoreError::unreadable)
 }

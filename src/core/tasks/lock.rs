@@ -1,6 +1,8 @@
 //! Is another process at this task? A lock that ends with its holder, whatever happens to it.
 //!
-//! SQLite's file is on this machine, so a locked file beside it is enough (the system unlocks it when the process ends).
+//! SQLite's file is on this machine, so a locked file beside it is enough (the system unlocks it when the process ends). A
+//! server has locks by name, which end with their connection; the names are the reference server's, so that a worker of
+//! it and ours do not do the same at once.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -10,6 +12,7 @@ use std::path::Path;
 use super::Task;
 use crate::App;
 use crate::config::DatabaseUrl;
+use crate::db::{NamedLock, StoreError};
 
 /// Why nobody can say whether another process is at it.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub(super) enum LockError {
     /// The file beside the database.
     #[error("the lock file: {0}")]
     File(#[from] io::Error),
+    /// The server that has the locks.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// While it lives, no other process does this task.
@@ -27,6 +33,8 @@ pub(super) enum Lock {
         /// Only ever closed.
         _file: File,
     },
+    /// The server holds it for its connection.
+    Named(NamedLock),
     /// A database in memory has one process only.
     Alone,
 }
@@ -34,7 +42,10 @@ pub(super) enum Lock {
 impl Lock {
     /// Lets others do the task.
     pub(super) async fn release(self) {
-        drop(self);
+        match self {
+            Self::Named(lock) => lock.release().await,
+            Self::File { .. } | Self::Alone => {}
+        }
     }
 }
 
@@ -43,6 +54,10 @@ pub(super) async fn take(app: &App, task: Task) -> Result<Option<Lock>, LockErro
     match &app.config.database.url {
         DatabaseUrl::Sqlite(path) => Ok(lock_file(path, task)?.map(|file| Lock::File { _file: file })),
         DatabaseUrl::SqliteMemory => Ok(Some(Lock::Alone)),
+        DatabaseUrl::MySql(_) => {
+            let lock = app.database.lock(&format!("worker:{}", task.name())).await?;
+            Ok(lock.map(Lock::Named))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{Task, executor};
+use crate::db::Statement;
 use crate::testing::{Bench, Phone, bearer};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -55,8 +56,8 @@ impl Scene {
     }
 
     async fn rows(&self, statement: &'static str) -> i64 {
-        let reader = self.bench.app.database.reader();
-        sqlx::query_scalar(statement).fetch_one(reader).await.unwrap()
+        let query = Statement::same(statement).query();
+        query.fetch_value(&self.bench.app.database).await.unwrap()
     }
 
     async fn metric(&self, line: &str) -> bool {
@@ -134,15 +135,14 @@ async fn devices_that_were_not_seen_go_and_those_that_were_stay() {
 async fn tokens_of_the_reference_go_some_time_after_they_expired() {
     let scene = Scene::new().await;
     let now = scene.bench.app.now();
-    let old = now.minus(30 * DAY).millis();
-    for (id, expires_at) in [("older", old - 1), ("as-old-as-allowed", old), ("young", now.millis())] {
-        sqlx::query("INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES (?, ?, ?, 0, 0)")
-            .bind(id)
-            .bind(&scene.phone.login)
-            .bind(expires_at)
-            .execute(scene.bench.app.database.writer())
-            .await
-            .unwrap();
+    let old = now.minus(30 * DAY);
+    let older = old.minus(Duration::from_millis(1));
+    let issue = Statement::same(
+        "INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES (?1, ?2, ?3, ?3, ?3)",
+    );
+    for (id, expires_at) in [("older", older), ("as-old-as-allowed", old), ("young", now)] {
+        let issue = issue.bind(id).bind(&scene.phone.login).bind(expires_at);
+        issue.execute(&scene.bench.app.database).await.unwrap();
     }
     assert_eq!(scene.run(Task::CleanTokens).await, 1);
     assert_eq!(scene.rows("SELECT count(*) FROM tokens WHERE id <> 'older'").await, 2);
@@ -178,10 +178,8 @@ async fn a_run_is_counted_and_one_beside_another_process_does_not_happen() {
     executor::execute(app, Task::CleanTokens, &stopping).await;
     assert!(scene.metric(counted).await, "not run again");
 
-    sqlx::query("DROP TABLE tokens")
-        .execute(app.database.writer())
-        .await
-        .unwrap();
+    let spoil = Statement::same("DROP TABLE tokens").query();
+    spoil.execute(&app.database).await.unwrap();
     drop(other);
     executor::execute(app, Task::CleanTokens, &stopping).await;
     assert!(

@@ -7,7 +7,9 @@ use gateward_boot::clock::Clock;
 use serde_json::json;
 
 use super::{UserId, Users};
+use crate::Timestamp;
 use crate::config::Backend;
+use crate::db::Statement;
 use crate::shared::Caches;
 use crate::shared::redis_server::RedisServer;
 use crate::testing::{Bench, Phone, basic, bearer};
@@ -127,7 +129,7 @@ async fn a_login_is_given_out_once() {
     let bench = Bench::new().await;
     let phone = bench.register("{}").await;
     let taken = bench.app.users.draft("abcdefghijklmnopqrstu", [0; 16]).await.unwrap();
-    let mut change = bench.app.database.writer().begin().await.unwrap();
+    let mut change = bench.app.database.begin().await.unwrap();
     let now = bench.app.now();
     super::Users::insert(&mut change, &taken, now).await.unwrap();
     let again = super::Users::insert(&mut change, &taken, now).await;
@@ -140,21 +142,21 @@ async fn a_login_is_given_out_once() {
 async fn the_reference_s_tokens_end_with_the_password() {
     let bench = Bench::new().await;
     let phone = bench.register("{}").await;
-    sqlx::query("INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES ('j', ?, 0, 0, 0)")
-        .bind(&phone.login)
-        .execute(bench.app.database.writer())
-        .await
-        .unwrap();
+    let (database, now) = (&bench.app.database, bench.app.now());
+    let issue = Statement::same(
+        "INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES ('j', ?1, ?2, ?2, ?2)",
+    );
+    issue.bind(&phone.login).bind(now).execute(database).await.unwrap();
     assert!(
         change(&bench, &phone, &phone.password, "a-new-password-1")
             .await
             .is_empty_204()
     );
-    let revoked: Option<i64> = sqlx::query_scalar("SELECT revoked_at FROM tokens")
-        .fetch_one(bench.app.database.reader())
-        .await
-        .unwrap();
-    assert_eq!(revoked, Some(bench.app.now().millis()));
+    let revoked = Statement::same("SELECT revoked_at FROM tokens").query();
+    assert_eq!(
+        revoked.fetch_value::<Option<Timestamp>>(database).await.unwrap(),
+        Some(now)
+    );
 }
 
 #[tokio::test]

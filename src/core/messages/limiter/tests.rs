@@ -180,10 +180,8 @@ async fn a_limit_that_cannot_be_looked_at_counts_as_kept() {
     })
     .await;
     scene.send("").await;
-    sqlx::query("ALTER TABLE messages RENAME COLUMN schedule_at TO gone")
-        .execute(scene.bench.app.database.writer())
-        .await
-        .unwrap();
+    let spoil = crate::db::Statement::same("ALTER TABLE messages RENAME COLUMN schedule_at TO gone");
+    spoil.query().execute(&scene.bench.app.database).await.unwrap();
     let app = &scene.bench.app;
     let device = crate::devices::DeviceId::stored(&scene.phone.id);
     assert_eq!(app.limiter.check(&app.messages, &device, app.now()).await, Ok(()));

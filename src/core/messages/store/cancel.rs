@@ -2,7 +2,7 @@
 
 use super::{Messages, load};
 use crate::Timestamp;
-use crate::db::StoreError;
+use crate::db::{Statement, StoreError};
 use crate::messages::view::Message;
 use crate::users::UserId;
 
@@ -20,7 +20,8 @@ pub(crate) enum CancelRefusal {
     NotPending,
 }
 
-const CANCEL: &str = "UPDATE messages SET state = 'Cancelling', updated_at = ?2 WHERE id = ?1 AND state = 'Pending'";
+const CANCEL: Statement =
+    Statement::same("UPDATE messages SET state = 'Cancelling', updated_at = ? WHERE id = ? AND state = 'Pending'");
 
 impl Messages {
     /// Pending becomes Cancelling; its recipients and its history stay as they are.
@@ -30,14 +31,14 @@ impl Messages {
         id: &str,
         now: Timestamp,
     ) -> Result<Result<Message, CancelRefusal>, StoreError> {
-        let mut change = self.0.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let mut change = self.0.begin().await?;
         let row = match super::rows_of(&mut change, user, id).await?.as_slice() {
             [] => return Ok(Err(CancelRefusal::NotFound)),
             [row] => *row,
             _ => return Ok(Err(CancelRefusal::Ambiguous)),
         };
-        let done = sqlx::query(CANCEL).bind(row).bind(now).execute(&mut *change).await?;
-        if done.rows_affected() == 0 {
+        let done = CANCEL.bind(now).bind(row).execute(&mut change).await?;
+        if done.rows == 0 {
             return Ok(Err(CancelRefusal::NotPending));
         }
         let messages = load::messages(&mut change, &[row], true).await?;

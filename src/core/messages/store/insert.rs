@@ -2,7 +2,7 @@
 
 use super::Messages;
 use crate::Timestamp;
-use crate::db::StoreError;
+use crate::db::{Statement, StoreError, Value};
 use crate::devices::DeviceId;
 use crate::messages::draft::NewMessage;
 
@@ -17,12 +17,14 @@ pub(crate) enum Inserted {
     DeviceGone,
 }
 
-const MESSAGE: &str = "INSERT INTO messages (device_id, ext_id, type, content, state, valid_until, schedule_at, \
+const MESSAGE: Statement = Statement::same(
+    "INSERT INTO messages (device_id, ext_id, type, content, state, valid_until, schedule_at, \
      sim_number, with_delivery_report, priority, is_encrypted, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, 'Pending', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)";
-const RECIPIENTS: &str = "INSERT INTO message_recipients (message_id, phone_number, state) \
-     SELECT ?1, value, 'Pending' FROM json_each(?2)";
-const HISTORY: &str = "INSERT INTO message_states (message_id, state, updated_at) VALUES (?1, 'Pending', ?2)";
+     VALUES (?, ?, ?, ?, 'Pending', ?, ?, ?, ?, ?, ?, ?, ?)",
+);
+const RECIPIENTS: Statement = Statement::same("INSERT INTO message_recipients (message_id, phone_number) VALUES ?");
+const HISTORY: Statement =
+    Statement::same("INSERT INTO message_states (message_id, state, updated_at) VALUES (?, 'Pending', ?)");
 
 impl Messages {
     /// Adds a message with its recipients and its first state.
@@ -36,33 +38,33 @@ impl Messages {
         message: &NewMessage,
         now: Timestamp,
     ) -> Result<Inserted, StoreError> {
-        let mut change = self.0.writer().begin_with("BEGIN IMMEDIATE").await?;
-        let inserted = sqlx::query(MESSAGE)
+        let insert = MESSAGE
             .bind(device.as_str())
             .bind(id)
             .bind(message.stored.kind)
             .bind(&message.stored.content)
             .bind(message.valid_until)
-            .bind(message.schedule_at)
+            // MySQL keeps no fractions of it, as the reference has its tables.
+            .bind(message.schedule_at.map(Timestamp::whole_second))
             .bind(message.sim_number)
             .bind(message.with_delivery_report)
             .bind(message.priority)
             .bind(message.is_encrypted)
             .bind(now)
-            .execute(&mut *change)
-            .await;
-        let row = match inserted {
-            Ok(done) => done.last_insert_rowid(),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(Inserted::IdTaken),
-            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => return Ok(Inserted::DeviceGone),
-            Err(error) => return Err(error.into()),
+            .bind(now);
+        let mut change = self.0.begin().await?;
+        let row = match insert.execute(&mut change).await {
+            Ok(done) => done.inserted_id,
+            Err(error) if error.is_unique_violation() => return Ok(Inserted::IdTaken),
+            Err(error) if error.is_foreign_key_violation() => return Ok(Inserted::DeviceGone),
+            Err(error) => return Err(error),
         };
-        sqlx::query(RECIPIENTS)
-            .bind(row)
-            .bind(super::json(&message.numbers))
-            .execute(&mut *change)
-            .await?;
-        sqlx::query(HISTORY).bind(row).bind(now).execute(&mut *change).await?;
+        let recipients = message
+            .numbers
+            .iter()
+            .map(|number| vec![Value::from(row), number.into()]);
+        RECIPIENTS.insert_rows(recipients.collect(), &mut change).await?;
+        HISTORY.bind(row).bind(now).execute(&mut change).await?;
         change.commit().await?;
         Ok(Inserted::Stored)
     }

@@ -2,64 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use tempfile::TempDir;
-
 use super::{CancelRefusal, Inserted, Messages};
 use crate::Timestamp;
-use crate::config::DatabaseUrl;
-use crate::db::Database;
+use crate::db::testing::{Kind, Place, on_both_databases};
+use crate::db::{Database, Statement};
 use crate::devices::DeviceId;
 use crate::messages::content::{Content, DataMessage, HashedMessage, TextMessage};
 use crate::messages::draft::NewMessage;
 use crate::messages::query::{ListQuery, Order};
 use crate::messages::report::{Outcome, RecipientReport, Report};
 use crate::messages::state::State;
-use crate::testing::plan;
 use crate::users::UserId;
 
-const PHONE: &str = "phone-000000000000000";
-const TABLET: &str = "tablet-00000000000000";
+pub(super) const PHONE: &str = "phone-000000000000000";
+pub(super) const TABLET: &str = "tablet-00000000000000";
 const FOREIGN: &str = "foreign-0000000000000";
 
 /// A database with the users ALICE (two devices) and BOB (one), and what keeps its folder.
-struct Fixture {
+pub(super) struct Fixture {
     messages: Messages,
-    database: Database,
-    folder: TempDir,
+    pub(super) database: Database,
+    place: Place,
 }
 
 impl Fixture {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = DatabaseUrl::Sqlite(folder.path().join("core.db"));
-        let database = Database::open(&url).await.unwrap();
+    pub(super) async fn new(kind: Kind) -> Self {
+        const USER: Statement =
+            Statement::same("INSERT INTO users (id, password_hash, created_at, updated_at) VALUES (?1, '', ?2, ?2)");
+        const DEVICE: Statement = Statement::same(
+            "INSERT INTO devices (id, auth_token, user_id, last_seen, created_at, updated_at) \
+             VALUES (?1, ?1, ?2, ?3, ?4, ?4)",
+        );
+        let place = Place::new(kind).await;
+        let database = place.open().await;
         for user in ["ALICE", "BOB"] {
-            sqlx::query("INSERT INTO users (id, password_hash, created_at, updated_at) VALUES (?, '', 0, 0)")
-                .bind(user)
-                .execute(database.writer())
-                .await
-                .unwrap();
+            USER.bind(user).bind(moment(0)).execute(&database).await.unwrap();
         }
         for (device, user, seen) in [
             (PHONE, "ALICE", 1_000),
             (TABLET, "ALICE", 2_000),
             (FOREIGN, "BOB", 3_000),
         ] {
-            sqlx::query(
-                "INSERT INTO devices (id, auth_token, user_id, last_seen, created_at, updated_at) \
-                 VALUES (?1, ?1, ?2, ?3, 0, 0)",
-            )
-            .bind(device)
-            .bind(user)
-            .bind(seen)
-            .execute(database.writer())
-            .await
-            .unwrap();
+            let insert = DEVICE.bind(device).bind(user).bind(moment(seen)).bind(moment(0));
+            insert.execute(&database).await.unwrap();
         }
         Self {
             messages: Messages::new(database.clone()),
             database,
-            folder,
+            place,
         }
     }
 
@@ -93,8 +83,9 @@ impl Fixture {
     }
 
     async fn count(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement)
-            .fetch_one(self.database.reader())
+        Statement::same(statement)
+            .query()
+            .fetch_value(&self.database)
             .await
             .unwrap()
     }
@@ -104,7 +95,7 @@ fn alice() -> UserId {
     UserId::stored("ALICE")
 }
 
-fn moment(millis: i64) -> Timestamp {
+pub(super) fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
@@ -142,9 +133,8 @@ fn sent(id: &str, recipients: &[(&str, State, Option<&str>)], history: &[(State,
     }
 }
 
-#[tokio::test]
-async fn a_message_comes_out_as_it_went_in() {
-    let fixture = Fixture::new().await;
+async fn a_message_comes_out_as_it_went_in(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let numbers = ["+3", "$aes\"y'\u{0}z", "+1"];
     let content = Content::Data(DataMessage {
         data: "AAAA".to_owned(),
@@ -158,7 +148,7 @@ async fn a_message_comes_out_as_it_went_in() {
         with_delivery_report: false,
         priority: -128,
         valid_until: Some(moment(-5)),
-        schedule_at: Some(moment(7)),
+        schedule_at: Some(moment(7_999)),
         ..text(&numbers)
     };
     let id = "id with/é%";
@@ -190,13 +180,13 @@ async fn a_message_comes_out_as_it_went_in() {
     assert!(queued.is_encrypted && !queued.with_delivery_report);
     assert_eq!(
         (queued.valid_until, queued.schedule_at),
-        (Some(moment(-5)), Some(moment(7)))
+        (Some(moment(-5)), Some(moment(7_000))),
+        "a schedule has whole seconds"
     );
 }
 
-#[tokio::test]
-async fn a_message_is_stored_whole_or_not_at_all() {
-    let fixture = Fixture::new().await;
+async fn a_message_is_stored_whole_or_not_at_all(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     // Two equal numbers get past the rules by no way; here they make the second statement fail.
     let (device, message) = (DeviceId::stored(PHONE), text(&["+1", "+1"]));
     let bad = fixture.messages.insert(&device, "bad", &message, moment(1)).await;
@@ -208,15 +198,13 @@ async fn a_message_is_stored_whole_or_not_at_all() {
         Inserted::Stored
     );
     fixture.database.close().await;
-    let url = DatabaseUrl::Sqlite(fixture.folder.path().join("core.db"));
-    let again = Messages::new(Database::open(&url).await.unwrap());
+    let again = Messages::new(fixture.place.open().await);
     let found = again.find(&alice(), "good").await.unwrap().unwrap();
     assert_eq!((found.recipients.len(), found.history.len()), (2, 1));
 }
 
-#[tokio::test]
-async fn an_id_is_unique_for_a_device_in_any_case() {
-    let fixture = Fixture::new().await;
+async fn an_id_is_unique_for_a_device_in_any_case(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.send(PHONE, "AbC", 1).await;
     assert_eq!(fixture.insert(PHONE, "aBc", &text(&["+2"]), 2).await, Inserted::IdTaken);
     assert_eq!(fixture.insert(TABLET, "aBc", &text(&["+2"]), 2).await, Inserted::Stored);
@@ -230,9 +218,8 @@ async fn an_id_is_unique_for_a_device_in_any_case() {
     );
 }
 
-#[tokio::test]
-async fn many_write_at_once_and_nobody_is_told_that_it_is_busy() {
-    let fixture = Fixture::new().await;
+async fn many_write_at_once_and_nobody_is_told_that_it_is_busy(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let writes = (0..50).map(|number| {
         let messages = fixture.messages.clone();
         tokio::spawn(async move {
@@ -249,9 +236,8 @@ async fn many_write_at_once_and_nobody_is_told_that_it_is_busy() {
     }
 }
 
-#[tokio::test]
-async fn only_own_devices_may_be_chosen() {
-    let fixture = Fixture::new().await;
+async fn only_own_devices_may_be_chosen(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let chosen = async |wanted, since: Option<i64>| {
         let devices = fixture
             .messages
@@ -270,9 +256,8 @@ async fn only_own_devices_may_be_chosen() {
     assert!(chosen(Some(PHONE), Some(2_000)).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_list_is_filtered_sorted_and_counted() {
-    let fixture = Fixture::new().await;
+async fn a_list_is_filtered_sorted_and_counted(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     assert_eq!(fixture.listed("").await, (0, Vec::new()));
     for (device, id, at) in [
         (PHONE, "m1", 1_000),
@@ -312,9 +297,8 @@ async fn a_list_is_filtered_sorted_and_counted() {
     );
 }
 
-#[tokio::test]
-async fn a_list_has_content_only_when_asked_and_recipients_always() {
-    let fixture = Fixture::new().await;
+async fn a_list_has_content_only_when_asked_and_recipients_always(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.insert(PHONE, "a", &text(&["+2", "+1"]), 1).await;
     fixture.insert(PHONE, "b", &text(&["+3"]), 2).await;
     for (raw, with_content) in [("", false), ("includeContent=true", true)] {
@@ -330,9 +314,8 @@ async fn a_list_has_content_only_when_asked_and_recipients_always() {
     }
 }
 
-#[tokio::test]
-async fn a_queue_is_ordered_by_schedule_then_priority_then_age() {
-    let fixture = Fixture::new().await;
+async fn a_queue_is_ordered_by_schedule_then_priority_then_age(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     for (id, schedule_at, priority) in [
         ("later", Some(5_000), 127),
         ("sooner", Some(4_000), 0),
@@ -359,9 +342,8 @@ async fn a_queue_is_ordered_by_schedule_then_priority_then_age() {
     assert!(fixture.pulled(TABLET, Order::Lifo).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most() {
-    let fixture = Fixture::new().await;
+async fn a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     for number in 0..102 {
         fixture.send(PHONE, &format!("m{number}"), 1).await;
     }
@@ -380,9 +362,8 @@ async fn a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most() {
     assert_eq!(fixture.pulled(PHONE, Order::Fifo).await.len(), 99);
 }
 
-#[tokio::test]
-async fn only_a_pending_message_is_cancelled() {
-    let fixture = Fixture::new().await;
+async fn only_a_pending_message_is_cancelled(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.send(PHONE, "c1", 1).await;
     let cancel = async |user: &str, id: &str| {
         let cancelled = fixture.messages.cancel(&UserId::stored(user), id, moment(2)).await;
@@ -399,9 +380,8 @@ async fn only_a_pending_message_is_cancelled() {
     assert_eq!(latest.device, TABLET);
 }
 
-#[tokio::test]
-async fn reports_change_what_they_name_and_keep_first_times() {
-    let fixture = Fixture::new().await;
+async fn reports_change_what_they_name_and_keep_first_times(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.insert(PHONE, "r1", &text(&["+1", "+2"]), 1).await;
     let first = sent(
         "r1",
@@ -432,9 +412,8 @@ async fn reports_change_what_they_name_and_keep_first_times() {
     assert_eq!(message.history, history.into());
 }
 
-#[tokio::test]
-async fn reports_about_messages_of_others_are_ignored() {
-    let fixture = Fixture::new().await;
+async fn reports_about_messages_of_others_are_ignored(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.send(PHONE, "r1", 1).await;
     for (device, id) in [(TABLET, "r1"), (FOREIGN, "r1"), (PHONE, "nope")] {
         let report = sent(id, &[("+1", State::Failed, None)], &[]);
@@ -444,15 +423,12 @@ async fn reports_about_messages_of_others_are_ignored() {
     assert_eq!(message.state, State::Pending);
 }
 
-#[tokio::test]
-async fn hashed_recipients_are_found_by_their_hashes() {
-    let fixture = Fixture::new().await;
+async fn hashed_recipients_are_found_by_their_hashes(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     // printf '%s' +79990001234 | sha256sum | cut -c1-16
     fixture.insert(PHONE, "h", &text(&["62d17792b45c5307"]), 1).await;
-    sqlx::query("UPDATE messages SET is_hashed = 1, content = 'abc', state = 'Sent'")
-        .execute(fixture.database.writer())
-        .await
-        .unwrap();
+    let hash = Statement::same("UPDATE messages SET is_hashed = 1, content = 'abc', state = 'Sent'");
+    hash.query().execute(&fixture.database).await.unwrap();
     fixture
         .report(PHONE, sent("h", &[("79990001234", State::Delivered, None)], &[]))
         .await;
@@ -473,9 +449,8 @@ async fn hashed(fixture: &Fixture, id: &str) -> (bool, Option<Content>, Vec<Stri
     (message.is_hashed, message.content, numbers.collect())
 }
 
-#[tokio::test]
-async fn a_report_lets_content_and_numbers_be_hashed() {
-    let fixture = Fixture::new().await;
+async fn a_report_lets_content_and_numbers_be_hashed(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.insert(PHONE, "m", &text(&["+79990001234", "+1"]), 1).await;
     fixture
         .report(PHONE, sent("m", &[("+1", State::Sent, None)], &[]))
@@ -490,9 +465,8 @@ async fn a_report_lets_content_and_numbers_be_hashed() {
     assert_eq!(numbers, ["62d17792b45c5307", "c59dc4e44ff99288"]);
 }
 
-#[tokio::test]
-async fn hashing_twice_is_hashing_once() {
-    let fixture = Fixture::new().await;
+async fn hashing_twice_is_hashing_once(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.send(PHONE, "m", 1).await;
     fixture
         .report(PHONE, sent("m", &[("+1", State::Sent, None)], &[]))
@@ -509,9 +483,8 @@ async fn hashing_twice_is_hashing_once() {
     assert!(fixture.messages.waiting_to_be_hashed(0).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn what_is_secret_or_still_to_be_sent_is_not_hashed() {
-    let fixture = Fixture::new().await;
+async fn what_is_secret_or_still_to_be_sent_is_not_hashed(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let secret = NewMessage {
         is_encrypted: true,
         ..text(&["$aes"])
@@ -533,42 +506,24 @@ async fn what_is_secret_or_still_to_be_sent_is_not_hashed() {
     assert_eq!(hashed(&fixture, "pending").await.2, ["+1"]);
 }
 
-#[tokio::test]
-async fn content_that_cannot_be_read_stays_and_keeps_no_others_from_being_hashed() {
-    let fixture = Fixture::new().await;
+async fn content_that_cannot_be_read_stays_and_keeps_no_others_from_being_hashed(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     for id in ["broken", "good"] {
         fixture.send(PHONE, id, 1).await;
         fixture.report(PHONE, sent(id, &[("+1", State::Sent, None)], &[])).await;
     }
-    sqlx::query("UPDATE messages SET content = 'no json' WHERE ext_id = 'broken'")
-        .execute(fixture.database.writer())
-        .await
-        .unwrap();
+    let spoil = Statement::same("UPDATE messages SET content = 'no json' WHERE ext_id = 'broken'");
+    spoil.query().execute(&fixture.database).await.unwrap();
     assert_eq!(fixture.messages.hash(&[1, 2], moment(5)).await.unwrap(), [2]);
     let numbers = "SELECT count(*) FROM message_recipients WHERE phone_number = '+1'";
     assert_eq!(fixture.count(numbers).await, 1);
 }
 
-#[tokio::test]
-async fn a_message_is_looked_up_by_index() {
-    let plan = plan(super::ROWS_OF).await;
-    assert!(
-        plan.contains("USING INDEX unq_messages_id_device (ext_id=? AND device_id=?)")
-            || plan.contains("USING COVERING INDEX unq_messages_id_device (ext_id=? AND device_id=?)"),
-        "{plan}"
-    );
-    assert!(!plan.contains("SCAN"), "{plan}");
-}
-
-#[tokio::test]
-async fn a_deleted_device_takes_its_messages_with_it() {
-    let fixture = Fixture::new().await;
+async fn a_deleted_device_takes_its_messages_with_it(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     fixture.send(PHONE, "m", 1).await;
-    sqlx::query("DELETE FROM devices WHERE id = ?")
-        .bind(PHONE)
-        .execute(fixture.database.writer())
-        .await
-        .unwrap();
+    let delete = Statement::same("DELETE FROM devices WHERE id = ?");
+    delete.bind(PHONE).execute(&fixture.database).await.unwrap();
     assert!(fixture.messages.find(&alice(), "m").await.unwrap().is_none());
     for statement in [
         "SELECT count(*) FROM message_recipients",
@@ -577,3 +532,24 @@ async fn a_deleted_device_takes_its_messages_with_it() {
         assert_eq!(fixture.count(statement).await, 0);
     }
 }
+
+on_both_databases!(
+    a_message_comes_out_as_it_went_in,
+    a_message_is_stored_whole_or_not_at_all,
+    an_id_is_unique_for_a_device_in_any_case,
+    many_write_at_once_and_nobody_is_told_that_it_is_busy,
+    only_own_devices_may_be_chosen,
+    a_list_is_filtered_sorted_and_counted,
+    a_list_has_content_only_when_asked_and_recipients_always,
+    a_queue_is_ordered_by_schedule_then_priority_then_age,
+    a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most,
+    only_a_pending_message_is_cancelled,
+    reports_change_what_they_name_and_keep_first_times,
+    reports_about_messages_of_others_are_ignored,
+    hashed_recipients_are_found_by_their_hashes,
+    a_deleted_device_takes_its_messages_with_it,
+    a_report_lets_content_and_numbers_be_hashed,
+    hashing_twice_is_hashing_once,
+    what_is_secret_or_still_to_be_sent_is_not_hashed,
+    content_that_cannot_be_read_stays_and_keeps_no_others_from_being_hashed,
+);

@@ -1,0 +1,1 @@
+//! What is special about a server: sessions, tables that others made, and that it can be away.
