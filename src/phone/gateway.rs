@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
-use crate::Introduction;
 use crate::handset::{Message, Report};
 use crate::state::Registration;
+use crate::{Introduction, Options};
 
 /// Why the phone gives up.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,18 @@ impl PhoneError {
     }
 }
 
+/// What a phone says about itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Greeting<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_token: Option<&'a str>,
+}
+
 /// A gateway's mobile API.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -80,9 +92,14 @@ impl Gateway {
     }
 
     /// `POST /device` (WIRE §4.1).
-    pub(crate) async fn register(&self, name: &str, introduction: &Introduction) -> Result<Registration, PhoneError> {
-        let request = self.client.post(self.at("/device")).json(&json!({ "name": name }));
-        let request = match introduction {
+    pub(crate) async fn register(&self, options: &Options) -> Result<Registration, PhoneError> {
+        let body = Greeting {
+            name: Some(&options.name),
+            id: None,
+            push_token: options.push_token.as_deref(),
+        };
+        let request = self.client.post(self.at("/device")).json(&body);
+        let request = match &options.introduction {
             Introduction::Nobody => request,
             Introduction::PrivateToken(token) => request.bearer_auth(token),
             Introduction::Login { login, password } => request.basic_auth(login, Some(password)),
@@ -93,12 +110,17 @@ impl Gateway {
     }
 
     /// `PATCH /device` (WIRE §4.3): says hello with the stored token, as the app does at each start.
-    pub(crate) async fn greet(&self, device: &Registration) -> Result<(), PhoneError> {
+    pub(crate) async fn greet(&self, device: &Registration, push_token: Option<&str>) -> Result<(), PhoneError> {
+        let body = Greeting {
+            name: None,
+            id: Some(&device.id),
+            push_token,
+        };
         let request = self
             .client
             .patch(self.at("/device"))
             .bearer_auth(&device.token)
-            .json(&json!({ "id": device.id }));
+            .json(&body);
         call("PATCH /device", request).await.map(drop)
     }
 

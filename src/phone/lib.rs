@@ -43,6 +43,9 @@ pub struct Options {
     pub url: String,
     /// How to register.
     pub introduction: Introduction,
+    /// Where the gateway is to push. Nothing pushed reaches a simulated phone, and a gateway that pushes tells the event
+    /// stream nothing: with a push token the phone asks for its messages every second.
+    pub push_token: Option<String>,
     /// The device's name, as `Maker/Model`.
     pub name: String,
     /// Pause before each report.

@@ -19,6 +19,9 @@ use crate::{Introduction, Options};
 /// First and longest pause between two tries to reach the gateway.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// Pause between two looks at the queue of a phone that has no event stream.
+const POLL: Duration = Duration::from_secs(1);
+
 /// Runs a phone until it has handled [`Options::messages`] messages. Writes one JSON line per event to `out`; the
 /// first carries the device's id, token, login and, when the user is new, password.
 ///
@@ -47,14 +50,14 @@ async fn sign_on(gateway: &Gateway, options: &Options) -> Result<Registration, P
     if let Some(path) = &options.state
         && let Some(device) = state::load(path)?
     {
-        match with_patience(|| gateway.greet(&device)).await {
+        match with_patience(|| gateway.greet(&device, options.push_token.as_deref())).await {
             Ok(()) => return Ok(device),
             // The app registers anew when its token is no longer known (WIRE §14.4).
             Err(error) if error.is_unauthorized() => {}
             Err(error) => return Err(error),
         }
     }
-    let device = with_patience(|| gateway.register(&options.name, &options.introduction)).await?;
+    let device = with_patience(|| gateway.register(options)).await?;
     if let Some(path) = &options.state {
         state::save(path, &device)?;
     }
@@ -110,6 +113,9 @@ impl<W: Write, N: Fn() -> OffsetDateTime> Phone<'_, W, N> {
     }
 
     async fn live(&mut self) -> Result<(), PhoneError> {
+        if self.options.push_token.is_some() {
+            return self.ask_regularly().await;
+        }
         while !self.is_done() {
             let stream = with_patience(|| self.gateway.events(&self.device.token)).await?;
             self.print(&json!({ "event": "connected" }));
@@ -121,6 +127,18 @@ impl<W: Write, N: Fn() -> OffsetDateTime> Phone<'_, W, N> {
             }
         }
         Ok(())
+    }
+
+    /// For a phone that the gateway pushes to: the push wakes somebody else.
+    async fn ask_regularly(&mut self) -> Result<(), PhoneError> {
+        self.print(&json!({ "event": "polling" }));
+        loop {
+            self.handle_queue().await?;
+            if self.is_done() {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Follows one stream. The inner error says why it ended early.

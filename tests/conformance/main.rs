@@ -45,9 +45,7 @@ impl Servers {
             "public" => (&self.public, ("GATEWAY__MODE", "public")),
             _ => (&self.private, ("GATEWAY__PRIVATE_TOKEN", PRIVATE_TOKEN)),
         };
-        // Nobody's pushes leave this machine: nothing listens there.
-        let settings = Settings::new().with("GATEWAY__UPSTREAM_URL", "http://127.0.0.1:0");
-        server.get_or_init(|| settings.with(environment.0, environment.1).up())
+        server.get_or_init(|| Settings::new().with(environment.0, environment.1).up())
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
 #![expect(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod fcm;
 pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod phone;

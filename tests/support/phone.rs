@@ -25,7 +25,7 @@ pub(crate) struct Phone {
 }
 
 impl Phone {
-    /// Registers at the gateway with these further arguments and waits until the phone listens.
+    /// Registers at the gateway with these further arguments and waits until the phone listens, or asks regularly.
     pub(crate) fn start(gateway: SocketAddr, arguments: &[&str]) -> Self {
         let folder = folder();
         let url = format!("http://{gateway}");
@@ -34,7 +34,8 @@ impl Phone {
         let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), &all, &BTreeMap::new(), folder.path());
         let first = process.wait_for("the first line", |line| serde_json::from_str::<Value>(line).ok());
         assert_eq!(first["event"], "registered", "{first}");
-        process.wait_for("the event stream", |line| line.contains("\"connected\"").then_some(()));
+        let ready = |line: &str| line.contains("\"connected\"") || line.contains("\"polling\"");
+        process.wait_for("the event stream", |line| ready(line).then_some(()));
         let text = |name: &str| first[name].as_str().unwrap_or_default().to_owned();
         Self {
             id: text("id"),

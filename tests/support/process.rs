@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// How long a process may take to come up or go down on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// An address that nobody can connect to.
+const NOWHERE: &str = "http://127.0.0.1:0";
+
 /// A running child and everything it has said.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -184,7 +187,14 @@ impl Settings {
 
     /// `gateward up`.
     pub(crate) fn up(self) -> Gateward {
-        self.with("HTTP__LISTEN", "127.0.0.1:0").start(&["up"])
+        self.with("HTTP__LISTEN", "127.0.0.1:0").nowhere().start(&["up"])
+    }
+
+    /// Unless a test says otherwise, nobody's pushes leave this machine: nothing listens there.
+    fn nowhere(mut self) -> Self {
+        let upstream = self.environment.entry("GATEWAY__UPSTREAM_URL".to_owned());
+        upstream.or_insert_with(|| NOWHERE.to_owned());
+        self
     }
 
     /// `gateward run --config gateward.yaml`; the file was given with [`Self::file`].
@@ -316,6 +326,7 @@ impl Core {
             ("DATABASE__URL", "sqlite://core.db"),
             ("GATEWAY__MODE", "private"),
             ("GATEWAY__PRIVATE_TOKEN", private_token),
+            ("GATEWAY__UPSTREAM_URL", NOWHERE),
             ("JWT__SECRET", Self::SECRET),
         ];
         let all = ours.iter().chain(further);

@@ -13,6 +13,7 @@ mod clients;
 mod cores;
 mod crash;
 mod journey;
+mod push;
 mod reference;
 mod replicas;
 #[path = "../support/mod.rs"]

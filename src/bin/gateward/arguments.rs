@@ -100,6 +100,9 @@ pub(crate) struct Phone {
     /// A one-time code of an existing user
     #[arg(long)]
     pub code: Option<String>,
+    /// Register with this push token: the gateway pushes, and the phone asks for its messages every second
+    #[arg(long, value_name = "TOKEN")]
+    pub push_token: Option<String>,
     /// The device's name
     #[arg(long, default_value = "Gateward/Phone")]
     pub name: String,

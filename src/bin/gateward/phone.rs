@@ -32,6 +32,7 @@ fn options(phone: Phone) -> Options {
     Options {
         url: phone.url,
         introduction,
+        push_token: phone.push_token,
         name: phone.name,
         delay: phone.delay,
         fail: phone.fail,

@@ -29,6 +29,8 @@ use crate::{
 /// A notification that failed so often is dropped, and its token is given up for [`GIVEN_UP_FOR`].
 const TRIES: u8 = 3;
 const GIVEN_UP_FOR: Duration = Duration::from_secs(15 * 60);
+/// How long a stopping process waits for pushes that are under way.
+const LAST_ROUND: Duration = Duration::from_secs(5);
 /// Nobody may tell us to wait longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
@@ -92,7 +94,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends what waits, every so often, and a last time when the process stops.
+    /// Sends what waits, every so often, and a last time when the process stops, which waits for a short while only.
     pub(crate) async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         let mut ticks = interval_at(Instant::now() + self.period, self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,7 +104,17 @@ impl Queue {
                 _ = ticks.tick() => false,
                 _ = stopping.wait_for(|stop| *stop) => true,
             };
-            self.flush().await;
+            let too_long = async {
+                let _ = stopping.wait_for(|stop| *stop).await;
+                tokio::time::sleep(LAST_ROUND).await;
+            };
+            tokio::select! {
+                () = self.flush() => {}
+                () = too_long => {
+                    tracing::warn!("stopped with pushes under way");
+                    return;
+                }
+            }
             if stop {
                 return;
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::time::UNIX_EPOCH;
 
+use gateward_auth::Secret;
 use gateward_boot::clock::Hands;
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use super::*;
 use crate::config::{Backend, DatabaseUrl, Mode};
 use crate::events::Kind;
 use crate::push::testing::{Seen, Service, refusal, status};
+use crate::shared::redis_server::RedisServer;
 use crate::testing::{START_SECS, config};
 
 /// A private gateway's queue and the relay that it tells.
@@ -203,6 +205,65 @@ async fn the_queue_is_flushed_every_so_often_and_when_the_process_stops() {
     stop.send_replace(true);
     running.await.unwrap();
     assert!(failed(2));
+}
+
+#[tokio::test]
+async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
+    let redis = RedisServer::start().await;
+    let code = Arc::new(AtomicU16::new(202));
+    let answer = Arc::clone(&code);
+    let relay = Service::answering(move |_| status(answer.load(SeqCst))).await;
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.gateway.mode = Mode::Private;
+    config.gateway.upstream_url = relay.url("");
+    config.cache = Backend::Redis(Secret::new(redis.url()));
+    let mut queues = Vec::new();
+    for _ in 0..2 {
+        let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
+        queues.push(Queue::new(&config, &caches, &Registry::new(), &Clock::system()).unwrap());
+    }
+    let [here, there] = &queues[..] else { unreachable!() };
+
+    let event = Event::plain(Kind::MessageEnqueued);
+    here.enqueue("a", &event).await.unwrap();
+    there.enqueue("a", &event).await.unwrap();
+    tokio::join!(here.flush(), there.flush());
+    assert_eq!(
+        relay.seen().iter().map(items).collect::<Vec<_>>(),
+        [["a:MessageEnqueued"]]
+    );
+
+    code.store(500, SeqCst);
+    here.enqueue("a", &event).await.unwrap();
+    for queue in [here, there, here] {
+        queue.flush().await;
+    }
+    assert_eq!(relay.seen().len(), 4, "three tries, whoever makes them");
+    there.enqueue("a", &event).await.unwrap();
+    there.flush().await;
+    assert_eq!(relay.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_process_that_stops_does_not_wait_for_a_push_service_that_hangs() {
+    let relay = Service::hanging().await;
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.gateway.mode = Mode::Private;
+    config.gateway.upstream_url = relay.url("");
+    config.fcm.timeout = Duration::from_secs(3_600);
+    let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
+    let queue = Queue::new(&config, &caches, &Registry::new(), &Clock::system()).unwrap();
+    queue.enqueue("a", &Event::plain(Kind::MessageEnqueued)).await.unwrap();
+    let (stop, stopping) = watch::channel(true);
+    let running = tokio::spawn(Arc::new(queue).run(stopping));
+    while relay.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    let start = Instant::now();
+    running.await.unwrap();
+    assert!(start.elapsed() <= LAST_ROUND, "{:?}", start.elapsed());
+    drop(stop);
 }
 
 #[tokio::test]
