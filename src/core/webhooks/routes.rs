@@ -32,11 +32,11 @@ async fn list(State(app): State<Arc<App>>, Caller(user): Caller) -> Result<Json<
 async fn put(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody) -> Result<Response, ApiError> {
     let draft = Draft::read(&body.json()?).map_err(|refusal| ApiError::bad_request(refusal.to_string()))?;
     let webhook = draft.into_webhook(|| app.nanoid());
-    if !app.webhooks.put(&user, &webhook, app.now()).await? {
-        let device = webhook.device_id.unwrap_or_default();
+    let device = webhook.device_id.clone().unwrap_or_default();
+    let Some(webhook) = app.webhooks.put(&user, webhook, app.now()).await? else {
         let text = format!("invalid \"device_id\" = \"{device}\": record not found");
         return Err(ApiError::bad_request(text));
-    }
+    };
     let audience = match &webhook.device_id {
         Some(device) => Audience::Device {
             user: user.as_str(),

@@ -15,7 +15,7 @@ const OF_DEVICE: Statement = Statement::same(
     "SELECT ext_id, device_id, url, event FROM webhooks \
      WHERE user_id = ? AND (device_id IS NULL OR device_id = ?) ORDER BY LOWER(ext_id), ext_id",
 );
-const HAS_DEVICE: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
+const DEVICE: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
 const PUT: Statement = Statement::of(
     "INSERT INTO webhooks (ext_id, user_id, device_id, url, event, created_at, updated_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (user_id, ext_id) DO UPDATE SET \
@@ -48,15 +48,22 @@ impl Webhooks {
         rows.iter().map(webhook).collect()
     }
 
-    /// Adds a webhook, or replaces the user's of that id. Nothing happens, and it is `false`, when the device is not the
-    /// user's.
-    pub(super) async fn put(&self, user: &UserId, webhook: &Webhook, now: Timestamp) -> Result<bool, StoreError> {
+    /// Adds a webhook, or replaces the user's of that id; as it is stored then. Nothing happens, and it is `None`, when the
+    /// device is not the user's.
+    pub(super) async fn put(
+        &self,
+        user: &UserId,
+        mut webhook: Webhook,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
         let mut change = self.0.begin().await?;
         if let Some(device) = &webhook.device_id {
-            let found = HAS_DEVICE.bind(device).bind(user.as_str());
-            if found.fetch_optional(&mut change).await?.is_none() {
-                return Ok(false);
-            }
+            let found = DEVICE.bind(device).bind(user.as_str());
+            let Some(row) = found.fetch_optional(&mut change).await? else {
+                return Ok(None);
+            };
+            // MySQL finds ids in another case, too; the phone to tell is known by its own spelling.
+            webhook.device_id = row.get("id")?;
         }
         PUT.bind(&webhook.id)
             .bind(user.as_str())
@@ -67,7 +74,7 @@ impl Webhooks {
             .execute(&mut change)
             .await?;
         change.commit().await?;
-        Ok(true)
+        Ok(Some(webhook))
     }
 
     /// Nothing happens if there is none.

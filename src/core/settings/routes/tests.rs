@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::public;
+use crate::db::testing::{Kind, Place, on_both_databases};
 use crate::testing::{Answer, Bench, Phone, bearer};
 
 const SETTINGS: &str = "/api/3rdparty/v1/settings";
@@ -11,13 +12,19 @@ const OF_DEVICE: &str = "/api/mobile/v1/settings";
 struct Scene {
     bench: Bench,
     phone: Phone,
+    _place: Place,
 }
 
 impl Scene {
-    async fn new() -> Self {
-        let bench = Bench::new().await;
+    async fn new(kind: Kind) -> Self {
+        let place = Place::new(kind).await;
+        let bench = Bench::with(|config| config.database = place.config.clone()).await;
         let phone = bench.register("{}").await;
-        Self { bench, phone }
+        Self {
+            bench,
+            phone,
+            _place: place,
+        }
     }
 
     async fn tell(&self, method: &str, body: &str) -> Answer {
@@ -42,9 +49,8 @@ impl Scene {
     }
 }
 
-#[tokio::test]
-async fn settings_are_merged_deeply_or_replaced() {
-    let scene = Scene::new().await;
+async fn settings_are_merged_deeply_or_replaced(kind: Kind) {
+    let scene = Scene::new(kind).await;
     assert_eq!(scene.seen_by_device().await, "{}");
     let first = json!({"ping": {"interval_seconds": 60}, "logs": {"lifetime_days": 7}});
     assert_eq!(scene.set("PATCH", first.clone()).await, first.to_string());
@@ -60,9 +66,8 @@ async fn settings_are_merged_deeply_or_replaced() {
     assert_eq!(scene.seen_by_device().await, "{}");
 }
 
-#[tokio::test]
-async fn nulls_are_kept_and_secrets_are_for_phones() {
-    let scene = Scene::new().await;
+async fn nulls_are_kept_and_secrets_are_for_phones(kind: Kind) {
+    let scene = Scene::new(kind).await;
     let body = json!({
         "encryption": {"passphrase": null},
         "webhooks": {"signing_key": null, "retry_count": null},
@@ -78,7 +83,7 @@ async fn nulls_are_kept_and_secrets_are_for_phones() {
 
 #[tokio::test]
 async fn what_is_refused_changes_nothing_and_nobody_is_told() {
-    let scene = Scene::new().await;
+    let scene = Scene::new(Kind::Sqlite).await;
     let mut hears = scene.bench.listen(&scene.phone).await;
     scene.set("PUT", json!({"ping": {"interval_seconds": 60}})).await;
     assert_eq!(hears.next().await, "event: SettingsUpdated\ndata: null\n\n");
@@ -108,7 +113,7 @@ async fn what_is_refused_changes_nothing_and_nobody_is_told() {
 
 #[tokio::test]
 async fn all_phones_of_the_user_are_told_and_no_other() {
-    let scene = Scene::new().await;
+    let scene = Scene::new(Kind::Sqlite).await;
     let stranger = scene.bench.register("{}").await;
     let mut hears = scene.bench.listen(&scene.phone).await;
     let mut stranger_hears = scene.bench.listen(&stranger).await;
@@ -123,9 +128,8 @@ async fn all_phones_of_the_user_are_told_and_no_other() {
     );
 }
 
-#[tokio::test]
-async fn merges_at_once_are_all_kept() {
-    let scene = Scene::new().await;
+async fn merges_at_once_are_all_kept(kind: Kind) {
+    let scene = Scene::new(kind).await;
     let bodies = [
         json!({"ping": {"interval_seconds": 1}}),
         json!({"logs": {"lifetime_days": 2}}),
@@ -146,7 +150,7 @@ async fn merges_at_once_are_all_kept() {
 
 #[tokio::test]
 async fn who_calls_is_asked_first() {
-    let scene = Scene::new().await;
+    let scene = Scene::new(Kind::Sqlite).await;
     for (method, path, authorization) in [
         ("PUT", SETTINGS, String::new()),
         ("PATCH", SETTINGS, bearer(&scene.phone.token)),
@@ -160,7 +164,7 @@ async fn who_calls_is_asked_first() {
 
 #[tokio::test]
 async fn a_phone_is_told_that_its_settings_cannot_be_read() {
-    let scene = Scene::new().await;
+    let scene = Scene::new(Kind::Sqlite).await;
     scene.seen_by_device().await;
     scene.bench.app.database.close().await;
     let answer = scene.bench.ask("GET", OF_DEVICE, &bearer(&scene.phone.token)).await;
@@ -183,3 +187,9 @@ fn clients_see_no_secret_and_nothing_unknown() {
         json!({"encryption": {}, "webhooks": {"retry_count": 3}, "messages": {}, "gateway": {}})
     );
 }
+
+on_both_databases!(
+    settings_are_merged_deeply_or_replaced,
+    nulls_are_kept_and_secrets_are_for_phones,
+    merges_at_once_are_all_kept
+);
