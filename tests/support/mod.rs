@@ -6,6 +6,7 @@
 pub(crate) mod fcm;
 pub(crate) mod http;
 pub(crate) mod jwt;
+pub(crate) mod mariadb;
 pub(crate) mod phone;
 pub(crate) mod process;
 pub(crate) mod redis;

@@ -12,6 +12,7 @@ mod account;
 mod clients;
 mod cores;
 mod crash;
+mod existing;
 mod journey;
 mod push;
 mod reference;
