@@ -167,7 +167,7 @@ pub struct DatabaseServer {
 /// `sse.*`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sse {
-    /// `sse.keep_alive_period_seconds`
+    /// `sse.keep_alive_period_seconds`; zero: never.
     pub keep_alive: Duration,
 }
 

@@ -129,8 +129,8 @@ impl Devices {
         self.known.forget_all();
     }
 
-    /// Tells the other processes that a device is no longer what they know. Those that do not hear it while they listen
-    /// are few: it is said again for as long as a device is known.
+    /// Tells the other processes that a device is no longer what they know: again and again while we cannot be heard, for
+    /// as long as they may know it.
     fn tell_others(&self, device: &DeviceId, deleted: bool) {
         if !self.others.has_others() {
             return;

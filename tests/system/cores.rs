@@ -172,3 +172,27 @@ async fn without_redis_the_api_goes_on_and_phones_hear_again_when_it_is_back() {
     assert_eq!(send(there, &bearer, "again", NUMBER).await.status, 202);
     await_state(there, &bearer, "again", "Delivered").await;
 }
+
+#[tokio::test]
+async fn a_redis_that_hangs_holds_up_no_request() {
+    let pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let phone = Phone::start(here, &["--private-token", KEY]);
+    let bearer = token(there, &phone.login, &phone.password).await;
+    pair.redis.freeze();
+    let start = Instant::now();
+    for number in 0..20 {
+        assert_eq!(send(there, &bearer, &format!("m{number}"), NUMBER).await.status, 202);
+        message(there, &bearer, &format!("m{number}")).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    pair.redis.thaw();
+    // One that is heard of is enough: the phone takes all that waits.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut number = 0;
+    while message(there, &bearer, "m0").await["state"] != "Delivered" {
+        assert!(Instant::now() < deadline, "the phone hears nothing");
+        number += 1;
+        assert_eq!(send(there, &bearer, &format!("n{number}"), NUMBER).await.status, 202);
+    }
+}

@@ -34,7 +34,7 @@ pub(super) fn config(reader: &mut Reader<'_>, environment: &Environment, provide
         fcm: fcm::read(reader, gateway.mode, provided),
         gateway,
         sse: Sse {
-            keep_alive: seconds(reader, "sse.keep_alive_period_seconds", 15, 1),
+            keep_alive: seconds(reader, "sse.keep_alive_period_seconds", 15, 0),
         },
         messages: messages(reader),
         cache: backend(reader, "cache.url"),
