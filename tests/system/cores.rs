@@ -1,10 +1,11 @@
-//! Two core processes on one database and one Redis: whichever a phone listens to, it hears what the other is told.
+//! Two core processes on one MariaDB and one Redis: whichever a phone listens to, it hears what the other is told.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::account::{await_state, await_status, issue, message, register, send};
 use crate::support::http::Request;
+use crate::support::mariadb::MariaDb;
 use crate::support::phone::Phone;
 use crate::support::process::{Core, Gateward, Settings, folder, pause};
 use crate::support::redis::Redis;
@@ -18,6 +19,7 @@ struct Pair {
     first: Half,
     second: Half,
     _revocations: Redis,
+    _database: MariaDb,
 }
 
 struct Half {
@@ -28,10 +30,17 @@ struct Half {
 impl Pair {
     fn start() -> Self {
         let (redis, revocations) = (Redis::start(), Redis::start());
-        let folder = Arc::new(folder());
+        let (folder, server) = (Arc::new(folder()), MariaDb::start());
+        server.create("gateward");
+        let database = server.url("gateward");
         let half = || {
             let url = redis.url();
-            let core = Core::start_in(&folder, KEY, &[("CACHE__URL", &url), ("PUBSUB__URL", &url)]);
+            let shared = [
+                ("DATABASE__URL", &*database),
+                ("CACHE__URL", &url),
+                ("PUBSUB__URL", &url),
+            ];
+            let core = Core::start_in(&folder, KEY, &shared);
             let sidecar = Settings::new()
                 .file(
                     "gateward.yaml",
@@ -49,6 +58,7 @@ impl Pair {
             first,
             second,
             _revocations: revocations,
+            _database: server,
         }
     }
 }
