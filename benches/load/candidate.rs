@@ -1,15 +1,16 @@
 //! The processes under measurement and what is sent to them.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use gateward_auth::{AccessClaims, FamilyId, Hs256Key, Scope, Secret, Signer, TokenId, UnixSeconds, UserId};
 use tempfile::TempDir;
 
 use crate::bare;
+use crate::support::process::{CpuTime, Running, folder, free_address, pin_to};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const TOKENS: usize = 10_000;
@@ -44,16 +45,16 @@ pub(crate) struct Candidate {
     kind: Kind,
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    child: Child,
+    process: Running,
     _folder: TempDir,
 }
 
 impl Candidate {
     /// Starts a fresh process on processor 0 and waits until it accepts.
     pub(crate) fn start(kind: Kind, upstream: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().expect("folder");
+        let folder = folder();
         let address = free_address();
-        let mut command = match kind {
+        let command = match kind {
             Kind::BarePingora => {
                 let mut command = Command::new(std::env::current_exe().expect("own path"));
                 command.args([bare::ARGUMENT, &address.to_string(), &upstream.to_string()]);
@@ -61,21 +62,15 @@ impl Candidate {
             }
             Kind::Jwt | Kind::Basic | Kind::Refusal => sidecar(folder.path().join("gateward.yaml"), address, upstream),
         };
-        let child = command
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start");
-        pin_to(child.id(), 0);
-        let candidate = Self {
+        let mut process = Running::start(command, folder.path(), "log");
+        pin_to(process.id(), 0);
+        process.wait_for(address);
+        Self {
             kind,
             address,
-            child,
+            process,
             _folder: folder,
-        };
-        candidate.wait_until_it_answers();
-        candidate
+        }
     }
 
     /// Requests to send in turn.
@@ -101,29 +96,9 @@ impl Candidate {
         if self.kind == Kind::Refusal { 401 } else { 200 }
     }
 
-    /// CPU time of all threads so far, in nanoseconds.
-    pub(crate) fn cpu_nanos(&self) -> u64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("tasks");
-        let nanos = |path: PathBuf| -> Option<u64> {
-            let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
-            text.split(' ').next()?.parse().ok()
-        };
-        tasks.filter_map(|task| nanos(task.ok()?.path())).sum()
-    }
-
-    fn wait_until_it_answers(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(self.address).is_err() {
-            assert!(Instant::now() < deadline, "{:?} does not listen", self.kind);
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Candidate {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// CPU time so far.
+    pub(crate) fn cpu_time(&self) -> CpuTime {
+        self.process.cpu_time()
     }
 }
 
@@ -169,17 +144,4 @@ fn tokens() -> Vec<String> {
         })
     };
     (0..TOKENS).map(token).collect()
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("address")
-}
-
-/// Binds a process to one processor, as far as the machine lets us.
-pub(crate) fn pin_to(process: u32, processor: usize) {
-    let _ = Command::new("taskset")
-        .args(["-a", "-c", "-p", &processor.to_string(), &process.to_string()])
-        .stdout(Stdio::null())
-        .status();
 }

@@ -13,15 +13,20 @@
 
 mod bare;
 mod candidate;
-mod traffic;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::Duration;
 
 use candidate::{Candidate, Kind};
-use traffic::{Traffic, Upstream};
+use support::process::pin_to;
+use support::traffic::{Traffic, Upstream};
 
 /// Candidates in the order of the table; the first is the base of every ratio.
 const KINDS: [Kind; 4] = [Kind::BarePingora, Kind::Jwt, Kind::Basic, Kind::Refusal];
+
+/// Connections of clients, all in use all the time.
+const CONNECTIONS: usize = 64;
 
 struct Plan {
     rounds: usize,
@@ -43,7 +48,7 @@ fn main() {
         rounds: number("--rounds").unwrap_or(5) as usize,
         seconds: number("--seconds").unwrap_or(3),
     };
-    candidate::pin_to(std::process::id(), 1);
+    pin_to(std::process::id(), 1);
     let upstream = Upstream::listen();
     let mut figures: Vec<Vec<f64>> = vec![Vec::new(); KINDS.len()];
     for round in 0..plan.rounds {
@@ -68,11 +73,12 @@ fn main() {
 /// CPU microseconds per request of the candidate's process.
 fn measure(candidate: &Candidate, upstream: &Upstream, seconds: u64) -> f64 {
     let requests = candidate.requests();
-    let mut traffic = Traffic::open(candidate.address, upstream, &requests, candidate.expected_status());
+    let mut traffic = Traffic::open(candidate.address, CONNECTIONS, &requests, candidate.expected_status());
+    traffic.serve(upstream);
     traffic.run(Duration::from_millis(700));
-    let before = candidate.cpu_nanos();
+    let before = candidate.cpu_time();
     let answered = traffic.run(Duration::from_secs(seconds));
-    let spent = candidate.cpu_nanos() - before;
+    let spent = candidate.cpu_time().since(&before);
     spent as f64 / answered as f64 / 1000.0
 }
 

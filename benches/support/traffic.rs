@@ -1,5 +1,5 @@
-//! Load generator and upstream in one thread and one event loop, so that they cost as little as possible beside the
-//! candidate.
+//! Load generator, and an upstream where the candidate needs one, in one thread and one event loop, so that they cost as
+//! little as possible beside the candidate.
 //!
 //! Closed loop: so many connections, and each sends its next request when its answer is there. The upstream answers
 //! every request at once with the same small JSON body.
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-const CONNECTIONS: usize = 64;
 const LISTENER: Token = Token(usize::MAX);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 64\r\n\r\n\
 {\"padding\":\"01234567890123456789012345678901234567890123456789\"}";
@@ -44,46 +43,53 @@ struct Peer {
 /// All connections and what is sent on them.
 pub(crate) struct Traffic<'a> {
     poll: Poll,
-    upstream: TcpListener,
+    upstream: Option<TcpListener>,
     peers: Vec<Option<Peer>>,
     requests: &'a [Vec<u8>],
     expected: Vec<u8>,
+    /// Connections that have sent nothing yet.
+    idle: usize,
     answered: u64,
 }
 
 impl<'a> Traffic<'a> {
-    /// Connects to the candidate. Every answer must have the expected status.
-    pub(crate) fn open(candidate: SocketAddr, upstream: &Upstream, requests: &'a [Vec<u8>], status: u16) -> Self {
+    /// Connects to the candidate so many times. Every answer must have the expected status.
+    pub(crate) fn open(candidate: SocketAddr, connections: usize, requests: &'a [Vec<u8>], status: u16) -> Self {
         let poll = Poll::new().expect("poll");
-        let listener = upstream.listener.try_clone().expect("clone");
-        let mut upstream = TcpListener::from_std(listener);
-        poll.registry()
-            .register(&mut upstream, LISTENER, Interest::READABLE)
-            .expect("register");
         let expected = format!("HTTP/1.1 {status} ").into_bytes();
         let mut traffic = Self {
             poll,
-            upstream,
+            upstream: None,
             peers: Vec::new(),
             requests,
             expected,
+            idle: connections,
             answered: 0,
         };
-        for number in 0..CONNECTIONS {
+        for number in 0..connections {
             let stream = std::net::TcpStream::connect(candidate).expect("connect");
             stream.set_nonblocking(true).expect("nonblocking");
-            let first = number * requests.len() / CONNECTIONS;
+            let first = number * requests.len() / connections;
             traffic.add(TcpStream::from_std(stream), Some(first));
         }
         traffic
     }
 
+    /// Answers what the candidate asks its upstream.
+    pub(crate) fn serve(&mut self, upstream: &Upstream) {
+        let listener = upstream.listener.try_clone().expect("clone");
+        let mut listener = TcpListener::from_std(listener);
+        self.poll
+            .registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .expect("register");
+        self.upstream = Some(listener);
+    }
+
     /// Loads for that long; returns how many answers came.
     pub(crate) fn run(&mut self, length: Duration) -> u64 {
-        if self.answered == 0 {
-            for index in 0..CONNECTIONS {
-                self.send_next(index);
-            }
+        for index in 0..std::mem::take(&mut self.idle) {
+            self.send_next(index);
         }
         let before = self.answered;
         let end = Instant::now() + length;
@@ -117,7 +123,7 @@ impl<'a> Traffic<'a> {
     }
 
     fn accept(&mut self) {
-        while let Ok((stream, _)) = self.upstream.accept() {
+        while let Some(Ok((stream, _))) = self.upstream.as_ref().map(TcpListener::accept) {
             self.add(stream, None);
         }
     }
@@ -175,13 +181,16 @@ impl<'a> Traffic<'a> {
     }
 }
 
-/// Whether the buffer holds a whole answer with a Content-Length.
+/// Whether the buffer holds a whole answer: with a Content-Length, or one that has no body (204).
 fn is_whole(buffer: &[u8]) -> bool {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut fields);
     let Ok(httparse::Status::Complete(length)) = head.parse(buffer) else {
         return false;
     };
+    if head.code == Some(204) {
+        return true;
+    }
     let is_length = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("content-length");
     let field = head.headers.iter().find(is_length).expect("content-length");
     let body: usize = std::str::from_utf8(field.value)
