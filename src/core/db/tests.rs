@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod file;
+mod reference;
 mod server;
 
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! A real MariaDB for tests: in a folder of its own, on a Unix socket, without users, gone with the process.
 
 use std::{
+    io::Write as _,
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -14,7 +15,10 @@ use std::{
 use gateward_auth::Secret;
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 
-use crate::{config::DatabaseServer, db::mysql};
+use crate::{
+    config::{self, DatabaseServer, DatabaseUrl},
+    db::mysql,
+};
 
 /// How long a server may take to come up on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,8 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const KEEPER: &str = r#"
 folder=$1 keep=$2; shift 2
 "$@" & server=$!
-read -r _
-kill -9 "$server"; wait
+read -r how
+[ "$how" = gently ] && kill -TERM "$server" || kill -9 "$server"
+wait
 [ "$keep" = yes ] || rm -rf "$folder"
 "#;
 
@@ -56,6 +61,17 @@ impl MariaDb {
             keep: true,
             child: None,
         }
+    }
+
+    /// One with a folder that it can be started in again after it was killed: what a server writes at its very first
+    /// start is safe when it has stopped in peace.
+    pub(crate) fn seasoned(folder: &Path) -> Self {
+        let mut server = Self::within(folder.to_owned());
+        server.launch();
+        let mut child = server.child.take().unwrap();
+        child.stdin.take().unwrap().write_all(b"gently\n").unwrap();
+        child.wait().unwrap();
+        server
     }
 
     /// Starts it, with whatever its folder holds, and waits until it answers.
@@ -116,6 +132,16 @@ impl MariaDb {
             .unwrap();
         connection.close().await.unwrap();
         created
+    }
+
+    /// Runs statements in a database.
+    pub(crate) async fn run(&self, place: &config::Database, statements: &'static str) {
+        let DatabaseUrl::MySql(server) = &place.url else {
+            unreachable!("a database of this server")
+        };
+        let mut connection = MySqlConnection::connect_with(&mysql::options(server)).await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// How one of its databases is reached.

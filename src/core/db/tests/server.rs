@@ -1,1 +1,179 @@
-//! What is special about a server: sessions, tables that others made, and that it can be away.
+//! What is special about a server: tables that others made, names that it locks, and that it can be away.
+
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+
+use crate::{
+    config::DatabaseUrl,
+    db::{
+        Database, OpenError, Statement,
+        mysql::options,
+        pool::{Limits, Pool},
+        testing::{Kind, MariaDb, Place, configured},
+        tests::{NOW, USER, USERS, reference::SCHEMA},
+    },
+    testing::{Bench, Phone},
+};
+
+/// How long a server may take to be seen again on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const APPLY: Statement = Statement::same("INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?)");
+
+#[tokio::test]
+async fn a_session_is_in_utc_and_utf8() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    let session = Statement::same("SELECT CONCAT_WS(' ', @@time_zone, @@character_set_client) AS session").query();
+    let session: String = session.fetch_value(&database).await.unwrap();
+    assert_eq!(session, "+00:00 utf8mb4");
+}
+
+#[tokio::test]
+async fn a_database_of_another_version_is_refused_and_left_alone() {
+    for (version, applied, refusal) in [
+        (20_270_101_000_000_i64, true, "migration 20270101000000 is unknown"),
+        (20_260_617_000_000, false, "missing: 20260617000000"),
+    ] {
+        let place = Place::new(Kind::MariaDb).await;
+        let database = place.open().await;
+        APPLY.bind(version).bind(applied).execute(&database).await.unwrap();
+        database.close().await;
+        let refused = Database::open(&place.config).await.unwrap_err().to_string();
+        assert!(refused.contains(refusal), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_something_else_is_refused_and_left_alone() {
+    let server = MariaDb::shared();
+    let place = configured(DatabaseUrl::MySql(server.create().await));
+    server
+        .run(&place, "CREATE TABLE wp_posts (id int); CREATE TABLE users (id int)")
+        .await;
+    let refused = Database::open(&place).await.unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Foreign(table) if table == "wp_posts"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn tables_that_were_not_finished_are_finished() {
+    let server = MariaDb::shared();
+    let interrupted = configured(DatabaseUrl::MySql(server.create().await));
+    server
+        .run(&interrupted, include_str!("../../migrations/mysql/0001_reference.sql"))
+        .await;
+    server.run(&interrupted, "DROP TABLE goose_db_version, tokens").await;
+    let database = Database::open(&interrupted).await.unwrap();
+    let place = Place::new(Kind::MariaDb).await;
+    let schema = |database| async move { SCHEMA.query().fetch_column::<String>(&database).await.unwrap() };
+    assert_eq!(schema(database).await, schema(place.open().await).await);
+}
+
+#[tokio::test]
+async fn two_processes_may_open_an_empty_database_at_once() {
+    let place = Place::new(Kind::MariaDb).await;
+    let (one, two) = tokio::join!(Database::open(&place.config), Database::open(&place.config));
+    for database in [one.unwrap(), two.unwrap()] {
+        assert_eq!(USERS.query().fetch_value::<i64>(&database).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_locked_for_one_at_a_time() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    let lock = database.lock("worker:a_name_is_locked").await.unwrap();
+    assert!(database.lock("worker:a_name_is_locked").await.unwrap().is_none());
+    lock.unwrap().release().await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while database.lock("worker:a_name_is_locked").await.unwrap().is_none() {
+        assert!(tokio::time::Instant::now() < deadline, "the lock is not given back");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = MariaDb::within(folder.path().to_owned());
+    let server = silent.database("sms");
+    let _listener = UnixListener::bind(&server.host).unwrap();
+    let limits = Limits {
+        open: 1,
+        idle: 1,
+        idle_time: None,
+        lifetime: None,
+        acquire: Duration::from_millis(10),
+        statement: None,
+    };
+    let pool: Pool<sqlx::MySqlConnection> = Pool::new(options(&server), limits);
+    assert!(matches!(pool.acquire().await, Err(sqlx::Error::PoolTimedOut)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_at_start_is_used_when_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = MariaDb::seasoned(folder.path());
+    server.launch();
+    let place = configured(DatabaseUrl::MySql(server.create().await));
+    server.kill();
+
+    let database = Database::open(&place).await.unwrap();
+    assert!(database.ping().await.is_err());
+    server.launch();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while database.ping().await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "not used");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    USER.bind("A").bind(NOW).execute(&database).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_fail_while_the_server_is_away_and_succeed_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = MariaDb::seasoned(folder.path());
+    server.launch();
+    let database = configured(DatabaseUrl::MySql(server.create().await));
+    let bench = Bench::with(|config| config.database = database).await;
+    let phone = bench.register("{}").await;
+    assert_eq!(send(&bench, &phone, "before").await, 202);
+    assert_eq!(bench.ask("GET", "/health/ready", "").await.status, 200);
+
+    server.kill();
+    for _ in 0..2 {
+        let user = bench.minted(&phone.login);
+        let asked = tokio::time::timeout(PATIENCE / 10, bench.ask("GET", "/api/3rdparty/v1/devices", &user));
+        let (status, message) = asked.await.unwrap().refusal();
+        assert!(status >= 500, "{status}");
+        for internal in ["sql", "socket", "database", "Connection"] {
+            assert!(!message.contains(internal), "{message}");
+        }
+        assert!(send(&bench, &phone, "meanwhile").await >= 500);
+        assert_eq!(bench.ask("GET", "/health/ready", "").await.status, 503);
+        assert_eq!(bench.ask("GET", "/health/live", "").await.status, 200);
+    }
+
+    server.launch();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while bench.ask("GET", "/health/ready", "").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "not used");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // What was accepted is there, although the server was killed.
+    let user = bench.minted(&phone.login);
+    let path = "/api/3rdparty/v1/messages/before";
+    assert_eq!(bench.ask("GET", path, &user).await.status, 200);
+    assert_eq!(send(&bench, &phone, "meanwhile").await, 202);
+}
+
+async fn send(bench: &Bench, phone: &Phone, id: &str) -> u16 {
+    let body = format!(r#"{{"id": "{id}", "message": "hello", "phoneNumbers": ["+79990001234"]}}"#);
+    let user = bench.minted(&phone.login);
+    let sent = bench.tell("POST", "/api/3rdparty/v1/messages", &user, &body);
+    tokio::time::timeout(PATIENCE / 10, sent).await.unwrap().status.as_u16()
+}
