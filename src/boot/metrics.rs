@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus::process_collector::ProcessCollector;
 pub use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use prometheus::{HistogramOpts, Opts, Registry, TextEncoder};
 
@@ -109,6 +110,15 @@ impl Metrics {
             .push(Box::new(refresh));
     }
 
+    /// `process_*`: what the system says of this process, asked at every [`Metrics::text`].
+    ///
+    /// # Errors
+    ///
+    /// When it was called before.
+    pub fn process(&self) -> Result<(), MetricError> {
+        self.registry.register(Box::new(ProcessCollector::for_self()))
+    }
+
     /// Everything in Prometheus's text format (see [`CONTENT_TYPE`]).
     ///
     /// # Errors
@@ -158,6 +168,18 @@ mod tests {
         );
         assert!(text.contains("b_total{kind=\"x\"} 1\n"), "{text}");
         assert!(text.contains("c_seconds_bucket{le=\"1\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn the_process_tells_about_itself() {
+        let metrics = Metrics::new();
+        metrics.process().unwrap();
+        let text = metrics.text().unwrap();
+        let memory = text
+            .lines()
+            .find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        assert!(memory.unwrap().parse::<f64>().unwrap() > 0.0, "{text}");
+        assert!(metrics.process().is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     events::{Bus, EventMetrics, Events, Listener, PushQueue},
     health::Pings,
     http::RateLimiter,
-    messages::{Limiter, LimiterMetrics, Messages, Reported},
+    messages::{Ear, Limiter, LimiterMetrics, Messages, Reported, StateMetrics, States},
     metrics::Metrics,
     otp::Codes,
     push,
@@ -55,6 +55,7 @@ pub(crate) struct App {
     pub(crate) relay_limit: RateLimiter,
     clock: Clock,
     _listener: Listener,
+    _ear: Ear,
 }
 
 /// `Link` headers (WIRE §1.6).
@@ -75,7 +76,9 @@ impl App {
         };
         let database = Database::open(&config.database).await?;
         let registry = Registry::new();
+        registry.process()?;
         let event_metrics = EventMetrics::new(&registry)?;
+        let state_metrics = StateMetrics::new(&registry)?;
         let limiter_metrics = LimiterMetrics::new(&registry)?;
         let online_metrics = OnlineMetrics::new(&registry)?;
         let caches = Caches::open(&config.cache, clock.clone());
@@ -84,6 +87,8 @@ impl App {
         let metrics = Metrics::new(registry)?;
         let others = PubSub::open(&config.pubsub, gateward_contract::nanoid::nanoid(random::bytes()));
         let others = others.await.map_err(|error| StartError::Shared("pubsub.url", error))?;
+        let states = States::new(config.messages.cache_ttl, others.clone(), state_metrics);
+        let ear = states.listen();
         let devices = Arc::new(Devices::new(database.clone(), others.clone(), online_metrics));
         let bus = Bus::new(event_metrics.clone());
         let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), event_metrics.clone());
@@ -104,7 +109,7 @@ impl App {
             events: Events::new(Arc::clone(&devices), bus, others, push_queue, event_metrics),
             users: Users::new(database.clone(), &config.jwt.secret, caches.space("logins")),
             devices,
-            messages: Messages::new(database.clone()),
+            messages: Messages::new(database.clone(), states),
             webhooks: Webhooks::new(database.clone()),
             reported: Reported::default(),
             limiter: Limiter::new(config.messages.queue, limiter_metrics),
@@ -119,6 +124,7 @@ impl App {
             caches,
             clock,
             _listener: listener,
+            _ear: ear,
         })
     }
 

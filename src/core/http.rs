@@ -23,7 +23,7 @@ pub(crate) use connections::serve;
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use path::segment;
 pub(crate) use rate_limit::RateLimiter;
-pub(crate) use reply::Json;
+pub(crate) use reply::{Json, JsonText};
 pub(crate) use routes::{Routes, router, worker_router};
 
 #[cfg(test)]

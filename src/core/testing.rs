@@ -37,6 +37,8 @@ use crate::{
     },
     events::{Audience, Event},
     http,
+    messages::{StateMetrics, States},
+    shared::PubSub,
 };
 
 /// 2026-01-01T00:00:00Z: where a test's clock starts.
@@ -214,6 +216,21 @@ impl Bench {
             expires_at: UnixSeconds(now.0 + 60),
         }))
     }
+}
+
+/// The way to other processes where there are none.
+pub(crate) async fn alone() -> PubSub {
+    let config = Pubsub {
+        url: Backend::Memory,
+        buffer_size: 1,
+    };
+    PubSub::open(&config, String::new()).await.unwrap()
+}
+
+/// What is known of messages, each for so long, with nobody else around.
+pub(crate) async fn states(ttl: Duration) -> States {
+    let metrics = StateMetrics::new(&gateward_boot::metrics::Metrics::new()).unwrap();
+    States::new(ttl, alone().await, metrics)
 }
 
 /// Signs as the sidecar of these tests.

@@ -44,6 +44,7 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     if app.devices.delete(&user, &id).await? {
         app.events.end(&id);
+        app.messages.states().deleted();
     }
     Ok(StatusCode::NO_CONTENT)
 }

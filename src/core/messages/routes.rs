@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +20,7 @@ use super::view::{Message, Recipient};
 use crate::db::StoreError;
 use crate::devices::DeviceId;
 use crate::events::{Audience, Event, Kind};
-use crate::http::{ApiError, Caller, DeviceCaller, Json, RawBody, Routes, segment};
+use crate::http::{ApiError, Caller, DeviceCaller, Json, JsonText, RawBody, Routes, segment};
 use crate::users::UserId;
 use crate::{App, Timestamp};
 
@@ -63,7 +64,12 @@ async fn send(
         .map_err(refused)?;
     let id = message.id.clone().unwrap_or_else(|| app.nanoid());
 
-    match app.messages.insert(&device, &id, &message, now).await.map_err(failed)? {
+    match app
+        .messages
+        .insert(&user, &device, &id, &message, now)
+        .await
+        .map_err(failed)?
+    {
         Inserted::Stored => {}
         Inserted::DeviceGone => return Err(no_device()),
         Inserted::IdTaken => {
@@ -144,22 +150,26 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = ListQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
-    let page = app.messages.list(&user, &query).await;
+    let page = app.messages.list(&user, &query, app.now()).await;
     let page = page.map_err(|error| failure(&error, "failed to retrieve message history"))?;
     let total = [(HeaderName::from_static(headers::X_TOTAL_COUNT), page.total.to_string())];
     Ok((total, Json(page.messages)).into_response())
 }
 
-async fn read(
-    State(app): State<Arc<App>>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Message>, ApiError> {
-    let message = app.messages.find(&user, &id).await;
-    let message = message.map_err(|error| failure(&error, "failed to get message state"))?;
-    message
-        .map(Json)
-        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "message not found"))
+async fn read(State(app): State<Arc<App>>, Caller(user): Caller, Path(id): Path<String>) -> Result<JsonText, ApiError> {
+    let states = app.messages.states();
+    let began = match states.recall(&user, &id) {
+        Ok(known) => return Ok(JsonText(known)),
+        Err(began) => began,
+    };
+    let found = app.messages.find(&user, &id).await;
+    let found = found.map_err(|error| failure(&error, "failed to get message state"))?;
+    let Some((row, message)) = found else {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "message not found"));
+    };
+    let body = Bytes::from(json::to_vec(&message));
+    states.remember(&user, &id, row, body.clone(), began);
+    Ok(JsonText(body))
 }
 
 async fn cancel(

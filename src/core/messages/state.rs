@@ -25,6 +25,17 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Cancelling,
+        Self::Cancelled,
+        Self::Processed,
+        Self::Sent,
+        Self::Delivered,
+        Self::Failed,
+    ];
+
     /// The state of this name, which is compared exactly.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -71,15 +82,7 @@ mod tests {
 
     #[test]
     fn every_state_is_read_as_it_is_written() {
-        for state in [
-            State::Pending,
-            State::Cancelling,
-            State::Cancelled,
-            State::Processed,
-            State::Sent,
-            State::Delivered,
-            State::Failed,
-        ] {
+        for state in State::ALL {
             assert_eq!(State::parse(state.name()), Some(state));
         }
         for name in ["", "pending", "Flying", "Pending "] {

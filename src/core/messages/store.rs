@@ -15,17 +15,27 @@ mod report;
 pub(crate) use cancel::CancelRefusal;
 pub(crate) use insert::Inserted;
 
+use super::states::States;
 use super::view::Message;
 use crate::db::{Connection, Database, On, Statement, StoreError};
 use crate::{Timestamp, devices::DeviceId, users::UserId};
 
 /// The stored messages. A cheap handle.
 #[derive(Clone, Debug)]
-pub(crate) struct Messages(Database);
+pub(crate) struct Messages {
+    database: Database,
+    /// Hears of every change once it is stored.
+    states: States,
+}
 
 impl Messages {
-    pub(crate) fn new(database: Database) -> Self {
-        Self(database)
+    pub(crate) fn new(database: Database, states: States) -> Self {
+        Self { database, states }
+    }
+
+    /// What is known of them without asking the database.
+    pub(crate) fn states(&self) -> &States {
+        &self.states
     }
 
     /// The user's devices; only this one, or only those seen since then.
@@ -35,19 +45,19 @@ impl Messages {
         wanted: Option<&str>,
         seen_since: Option<Timestamp>,
     ) -> Result<Vec<DeviceId>, StoreError> {
-        let ids = device_ids(&self.0, user, wanted, seen_since).await?;
+        let ids = device_ids(&self.database, user, wanted, seen_since).await?;
         Ok(ids.iter().map(|id| DeviceId::stored(id)).collect())
     }
 
-    /// The user's message with this id, with content. When several devices have one of this id: the latest.
-    pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<Message>, StoreError> {
-        let mut reading = self.0.reading().await?;
+    /// The user's message with this id, with content, and its row. When several devices have one of this id: the latest.
+    pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<(i64, Message)>, StoreError> {
+        let mut reading = self.database.reading().await?;
         let rows = rows_of(&mut reading, user, id).await?;
         let Some(latest) = rows.first() else {
             return Ok(None);
         };
         let messages = load::messages(&mut reading, &[*latest], true).await?;
-        Ok(messages.into_iter().next())
+        Ok(messages.into_iter().next().map(|message| (*latest, message)))
     }
 }
 

@@ -16,17 +16,22 @@ pub(super) struct PushMetrics {
 
 impl PushMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricError> {
+        let blacklist = registry.counters(
+            "sms_push_blacklist_total",
+            "Push tokens that were given up for a while, and notifications that were not queued for that.",
+            &["operation"],
+        )?;
+        // What never happened is a zero, not a gap in a diagram.
+        for operation in ["added", "skipped"] {
+            blacklist.with_label_values(&[operation]);
+        }
         Ok(Self {
             enqueued: registry.counters(
                 "sms_push_enqueued_total",
                 "Notifications that were put into the queue.",
                 &["event"],
             )?,
-            blacklist: registry.counters(
-                "sms_push_blacklist_total",
-                "Push tokens that were given up for a while, and notifications that were not queued for that.",
-                &["operation"],
-            )?,
+            blacklist,
             retries: registry.counter("sms_push_retries_total", "Notifications that are tried again.")?,
             errors: registry.counter("sms_push_errors_total", "Notifications that did not get through.")?,
         })

@@ -24,15 +24,18 @@ pub(crate) enum Topic {
     Events,
     /// Devices that were changed or deleted.
     Devices,
+    /// Messages that were changed or deleted.
+    Messages,
 }
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::Events, Self::Devices];
+    const ALL: [Self; 3] = [Self::Events, Self::Devices, Self::Messages];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Devices => "devices",
+            Self::Messages => "messages",
         }
     }
 }

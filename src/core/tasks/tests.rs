@@ -97,6 +97,9 @@ async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_se
     scene.bench.hands.advance(Duration::from_millis(1));
     assert_eq!(scene.run(Task::CleanMessages).await, 60);
     assert_eq!(scene.ids().await, ["old-waiting", "young"]);
+    let user = scene.bench.minted(&scene.phone.login);
+    let list = scene.bench.ask("GET", "/api/3rdparty/v1/messages", &user).await;
+    assert_eq!(list.header("x-total-count"), Some("2"));
     assert_eq!(scene.rows("SELECT count(*) FROM message_recipients").await, 2);
     assert_eq!(scene.rows("SELECT count(*) FROM message_states").await, 2);
 }

@@ -31,7 +31,7 @@ impl Messages {
         id: &str,
         now: Timestamp,
     ) -> Result<Result<Message, CancelRefusal>, StoreError> {
-        let mut change = self.0.begin().await?;
+        let mut change = self.database.begin().await?;
         let row = match super::rows_of(&mut change, user, id).await?.as_slice() {
             [] => return Ok(Err(CancelRefusal::NotFound)),
             [row] => *row,
@@ -43,6 +43,7 @@ impl Messages {
         }
         let messages = load::messages(&mut change, &[row], true).await?;
         change.commit().await?;
+        self.states.changed(&[row]);
         Ok(messages.into_iter().next().ok_or(CancelRefusal::NotFound))
     }
 }

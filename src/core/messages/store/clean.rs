@@ -3,7 +3,7 @@
 
 use super::Messages;
 use crate::Timestamp;
-use crate::db::{Statement, StoreError};
+use crate::db::{Query, Statement, StoreError};
 use crate::devices::DeviceId;
 
 /// How many go in one transaction. Each may have 100 recipients, and as many states as there are.
@@ -25,12 +25,20 @@ impl Messages {
     /// many: none when all are gone.
     pub(crate) async fn clean(&self, device: &DeviceId, before: Timestamp) -> Result<u64, StoreError> {
         let delete = CLEAN.bind(device.as_str()).bind(before).bind(AT_ONCE);
-        Ok(delete.execute(&self.0).await?.rows)
+        self.delete(delete).await
     }
 
     /// Deletes some of the device's messages, whatever became of them. Says how many: none when all are gone.
     pub(crate) async fn empty(&self, device: &DeviceId) -> Result<u64, StoreError> {
         let delete = EMPTY.bind(device.as_str()).bind(AT_ONCE);
-        Ok(delete.execute(&self.0).await?.rows)
+        self.delete(delete).await
+    }
+
+    async fn delete(&self, delete: Query<'_>) -> Result<u64, StoreError> {
+        let deleted = delete.execute(&self.database).await?.rows;
+        if deleted > 0 {
+            self.states.deleted();
+        }
+        Ok(deleted)
     }
 }

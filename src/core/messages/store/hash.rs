@@ -47,7 +47,7 @@ impl Messages {
     /// The next rows after this one that may be hashed, by id: as many as [`Messages::hash`] takes well.
     pub(crate) async fn waiting_to_be_hashed(&self, after: i64) -> Result<Vec<i64>, StoreError> {
         let limit = i64::try_from(Self::HASH_AT_ONCE).unwrap_or(i64::MAX);
-        WAITING.bind(after).bind(limit).fetch_column(&self.0).await
+        WAITING.bind(after).bind(limit).fetch_column(&self.database).await
     }
 
     /// Hashes those of these rows that may be, and says which they are.
@@ -55,7 +55,7 @@ impl Messages {
     /// INVARIANT(hashed once): what is hashed is what was read in the same transaction, so that nobody's hash is hashed
     /// again. Test: `tests::hashing_twice_is_hashing_once`.
     pub(crate) async fn hash(&self, rows: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        let mut change = self.0.begin().await?;
+        let mut change = self.database.begin().await?;
         let contents = hashed_contents(&mut change, rows).await?;
         let rows: Vec<i64> = contents.iter().map(|(row, _)| *row).collect();
         if rows.is_empty() {
@@ -75,6 +75,7 @@ impl Messages {
             update.execute(&mut change).await?;
         }
         change.commit().await?;
+        self.states.changed(&rows);
         Ok(rows)
     }
 }

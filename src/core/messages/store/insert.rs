@@ -5,6 +5,7 @@ use crate::Timestamp;
 use crate::db::{Statement, StoreError, Value};
 use crate::devices::DeviceId;
 use crate::messages::draft::NewMessage;
+use crate::users::UserId;
 
 /// What became of a new message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,12 +28,13 @@ const HISTORY: Statement =
     Statement::same("INSERT INTO message_states (message_id, state, updated_at) VALUES (?, 'Pending', ?)");
 
 impl Messages {
-    /// Adds a message with its recipients and its first state.
+    /// Adds a message to a device of this user, with its recipients and its first state.
     ///
     /// INVARIANT(accepted means kept): when this is `Stored` the transaction is committed and on the disk. Test:
     /// `tests::a_message_is_stored_whole_or_not_at_all`.
     pub(crate) async fn insert(
         &self,
+        user: &UserId,
         device: &DeviceId,
         id: &str,
         message: &NewMessage,
@@ -52,7 +54,7 @@ impl Messages {
             .bind(message.is_encrypted)
             .bind(now)
             .bind(now);
-        let mut change = self.0.begin().await?;
+        let mut change = self.database.begin().await?;
         let row = match insert.execute(&mut change).await {
             Ok(done) => done.inserted_id,
             Err(error) if error.is_unique_violation() => return Ok(Inserted::IdTaken),
@@ -66,6 +68,7 @@ impl Messages {
         RECIPIENTS.insert_rows(recipients.collect(), &mut change).await?;
         HISTORY.bind(row).bind(now).execute(&mut change).await?;
         change.commit().await?;
+        self.states.added(user, id, now);
         Ok(Inserted::Stored)
     }
 }

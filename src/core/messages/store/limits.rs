@@ -30,7 +30,7 @@ pub(crate) struct Due {
 impl Messages {
     /// What the device should have taken by now.
     pub(crate) async fn due(&self, device: &DeviceId, now: Timestamp) -> Result<Due, StoreError> {
-        let row = DUE.bind(device.as_str()).bind(now).fetch_one(&self.0).await?;
+        let row = DUE.bind(device.as_str()).bind(now).fetch_one(&self.database).await?;
         let count: i64 = row.get("count")?;
         Ok(Due {
             count: u64::try_from(count).unwrap_or_default(),
@@ -47,7 +47,7 @@ impl Messages {
     ) -> Result<bool, StoreError> {
         let limit = i64::try_from(latest).unwrap_or(i64::MAX);
         let find = LATEST.bind(device.as_str()).bind(since).bind(limit);
-        let row = find.fetch_one(&self.0).await?;
+        let row = find.fetch_one(&self.database).await?;
         let (found, failed): (i64, i64) = (row.get("found")?, row.get("failed")?);
         Ok(found == limit && failed == limit)
     }

@@ -5,6 +5,7 @@ use crate::Timestamp;
 use crate::db::{Connection, Query, Statement, StoreError};
 use crate::messages::query::{ListQuery, Sort};
 use crate::messages::state::State;
+use crate::messages::totals::{Counting, Totals};
 use crate::messages::view::Message;
 use crate::users::UserId;
 
@@ -35,8 +36,10 @@ pub(super) const OLDEST_OF_MANY: Statement = select!("id", "IN (?1)", "created_a
 
 impl Messages {
     /// The user's messages that the query asks for. Count and page are of the same moment.
-    pub(crate) async fn list(&self, user: &UserId, query: &ListQuery) -> Result<Page, StoreError> {
-        let mut reading = self.0.reading().await?;
+    pub(crate) async fn list(&self, user: &UserId, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
+        // Before the first look into the database: what is stored from now on is noticed.
+        let counting = self.states.totals().count(now);
+        let mut reading = self.database.reading().await?;
         let filter = Filter {
             devices: super::device_ids(&mut reading, user, query.device.as_deref(), None).await?,
             from: query.from.unwrap_or(Timestamp::FIRST),
@@ -49,10 +52,30 @@ impl Messages {
                 messages: Vec::new(),
             });
         }
-        let total = filter.count(&mut reading).await?;
+        let is_whole = query.from.is_none() && query.to.is_none() && query.state.is_none();
+        let total = if is_whole {
+            self.count_all(&filter, counting, &mut reading).await?
+        } else {
+            filter.count(&mut reading).await?
+        };
         let rows = filter.page(&mut reading, query).await?;
         let messages = load::messages(&mut reading, &rows, query.include_content).await?;
         Ok(Page { total, messages })
+    }
+
+    /// How many messages the devices have, of which most were counted before.
+    async fn count_all(&self, all: &Filter, counting: Counting, reading: &mut Connection) -> Result<i64, StoreError> {
+        let totals = self.states.totals();
+        if let Some(known) = totals.recall(&all.devices) {
+            let later = all.within(known.before, Timestamp::LAST).count(reading).await?;
+            if !Totals::is_far_behind(later) {
+                return Ok(known.messages + later);
+            }
+        }
+        let earlier = all.within(Timestamp::FIRST, counting.before).count(reading).await?;
+        let later = all.within(counting.before, Timestamp::LAST).count(reading).await?;
+        totals.remember(&all.devices, earlier, counting);
+        Ok(earlier + later)
     }
 }
 
@@ -64,6 +87,16 @@ struct Filter {
 }
 
 impl Filter {
+    /// The same in another time.
+    fn within(&self, from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            devices: self.devices.clone(),
+            from,
+            to,
+            ..*self
+        }
+    }
+
     async fn count(&self, connection: &mut Connection) -> Result<i64, StoreError> {
         self.on(COUNT).fetch_value(connection).await
     }

@@ -76,7 +76,7 @@ impl Messages {
             Order::Lifo => LIFO,
             Order::Fifo => FIFO,
         };
-        let mut reading = self.0.reading().await?;
+        let mut reading = self.database.reading().await?;
         let head = statement.bind(device.as_str()).bind(LIMIT);
         let rows = head.fetch_all(&mut reading).await?;
         let ids = rows.iter().map(|row| row.get("id"));

@@ -46,7 +46,8 @@ impl Messages {
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::new();
         for reports in reports.chunks(AT_ONCE) {
-            let mut change = self.0.begin().await?;
+            let mut change = self.database.begin().await?;
+            let before = applied.len();
             for report in reports {
                 let row = apply(&mut change, device, report, now).await?;
                 applied.extend(row.map(|row| Applied {
@@ -55,6 +56,8 @@ impl Messages {
                 }));
             }
             change.commit().await?;
+            let changed = applied.iter().skip(before).map(|applied: &Applied| applied.row);
+            self.states.changed(&changed.collect::<Vec<_>>());
         }
         Ok(applied)
     }

@@ -1,6 +1,7 @@
 //! Tests of the statements, against a database of their own each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{CancelRefusal, Inserted, Messages};
 use crate::Timestamp;
@@ -12,8 +13,11 @@ use crate::messages::draft::NewMessage;
 use crate::messages::query::{ListQuery, Order};
 use crate::messages::report::{Outcome, RecipientReport, Report};
 use crate::messages::state::State;
+use crate::testing::states;
 use crate::users::UserId;
 
+/// For so long answers are kept.
+const TTL: Duration = Duration::from_secs(300);
 pub(super) const PHONE: &str = "phone-000000000000000";
 pub(super) const TABLET: &str = "tablet-00000000000000";
 const FOREIGN: &str = "foreign-0000000000000";
@@ -47,7 +51,7 @@ impl Fixture {
             insert.execute(&database).await.unwrap();
         }
         Self {
-            messages: Messages::new(database.clone()),
+            messages: Messages::new(database.clone(), states(TTL).await),
             database,
             place,
         }
@@ -55,7 +59,9 @@ impl Fixture {
 
     async fn insert(&self, device: &str, id: &str, message: &NewMessage, at: i64) -> Inserted {
         let device = DeviceId::stored(device);
-        self.messages.insert(&device, id, message, moment(at)).await.unwrap()
+        let user = UserId::stored(if device.as_str() == FOREIGN { "BOB" } else { "ALICE" });
+        let inserted = self.messages.insert(&user, &device, id, message, moment(at)).await;
+        inserted.unwrap()
     }
 
     async fn send(&self, device: &str, id: &str, at: i64) {
@@ -69,7 +75,7 @@ impl Fixture {
 
     async fn listed(&self, raw: &str) -> (i64, Vec<String>) {
         let query = ListQuery::parse(raw).unwrap();
-        let page = self.messages.list(&alice(), &query).await.unwrap();
+        let page = self.messages.list(&alice(), &query, moment(99_999)).await.unwrap();
         (
             page.total,
             page.messages.into_iter().map(|message| message.id).collect(),
@@ -154,7 +160,7 @@ async fn a_message_comes_out_as_it_went_in(kind: Kind) {
     let id = "id with/é%";
     assert_eq!(fixture.insert(PHONE, id, &message, 12_345).await, Inserted::Stored);
 
-    let found = fixture.messages.find(&alice(), id).await.unwrap().unwrap();
+    let found = fixture.messages.find(&alice(), id).await.unwrap().unwrap().1;
     assert_eq!((found.id.as_str(), found.device.as_str()), (id, PHONE));
     assert_eq!(found.state, State::Pending);
     assert_eq!((found.is_hashed, found.is_encrypted), (false, true));
@@ -189,7 +195,10 @@ async fn a_message_is_stored_whole_or_not_at_all(kind: Kind) {
     let fixture = Fixture::new(kind).await;
     // Two equal numbers get past the rules by no way; here they make the second statement fail.
     let (device, message) = (DeviceId::stored(PHONE), text(&["+1", "+1"]));
-    let bad = fixture.messages.insert(&device, "bad", &message, moment(1)).await;
+    let bad = fixture
+        .messages
+        .insert(&alice(), &device, "bad", &message, moment(1))
+        .await;
     assert!(bad.is_err());
     assert_eq!(fixture.count("SELECT count(*) FROM messages").await, 0);
 
@@ -198,8 +207,8 @@ async fn a_message_is_stored_whole_or_not_at_all(kind: Kind) {
         Inserted::Stored
     );
     fixture.database.close().await;
-    let again = Messages::new(fixture.place.open().await);
-    let found = again.find(&alice(), "good").await.unwrap().unwrap();
+    let again = Messages::new(fixture.place.open().await, states(TTL).await);
+    let found = again.find(&alice(), "good").await.unwrap().unwrap().1;
     assert_eq!((found.recipients.len(), found.history.len()), (2, 1));
 }
 
@@ -225,7 +234,7 @@ async fn many_write_at_once_and_nobody_is_told_that_it_is_busy(kind: Kind) {
         tokio::spawn(async move {
             let device = DeviceId::stored(PHONE);
             let inserted = messages
-                .insert(&device, &format!("m{number}"), &text(&["+1"]), moment(number))
+                .insert(&alice(), &device, &format!("m{number}"), &text(&["+1"]), moment(number))
                 .await;
             let seen = messages.find(&alice(), &format!("m{number}")).await;
             (inserted.unwrap(), seen.unwrap().is_some())
@@ -303,7 +312,12 @@ async fn a_list_has_content_only_when_asked_and_recipients_always(kind: Kind) {
     fixture.insert(PHONE, "b", &text(&["+3"]), 2).await;
     for (raw, with_content) in [("", false), ("includeContent=true", true)] {
         let query = ListQuery::parse(raw).unwrap();
-        let messages = fixture.messages.list(&alice(), &query).await.unwrap().messages;
+        let messages = fixture
+            .messages
+            .list(&alice(), &query, moment(99_999))
+            .await
+            .unwrap()
+            .messages;
         let numbers = messages
             .iter()
             .flat_map(|m| &m.recipients)
@@ -376,7 +390,7 @@ async fn only_a_pending_message_is_cancelled(kind: Kind) {
     assert_eq!(cancel("ALICE", "c1").await, Err(CancelRefusal::NotPending));
     fixture.send(TABLET, "c1", 3).await;
     assert_eq!(cancel("ALICE", "c1").await, Err(CancelRefusal::Ambiguous));
-    let latest = fixture.messages.find(&alice(), "c1").await.unwrap().unwrap();
+    let latest = fixture.messages.find(&alice(), "c1").await.unwrap().unwrap().1;
     assert_eq!(latest.device, TABLET);
 }
 
@@ -396,7 +410,7 @@ async fn reports_change_what_they_name_and_keep_first_times(kind: Kind) {
     assert_eq!(fixture.report(PHONE, first).await, 1);
     assert_eq!(fixture.report(PHONE, second).await, 1);
 
-    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap();
+    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap().1;
     assert_eq!(message.state, State::Sent);
     let recipients = message.recipients.iter().map(|r| (r.state, r.error.as_deref()));
     assert_eq!(
@@ -419,7 +433,7 @@ async fn reports_about_messages_of_others_are_ignored(kind: Kind) {
         let report = sent(id, &[("+1", State::Failed, None)], &[]);
         assert_eq!(fixture.report(device, report).await, 0);
     }
-    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap();
+    let message = fixture.messages.find(&alice(), "r1").await.unwrap().unwrap().1;
     assert_eq!(message.state, State::Pending);
 }
 
@@ -432,7 +446,7 @@ async fn hashed_recipients_are_found_by_their_hashes(kind: Kind) {
     fixture
         .report(PHONE, sent("h", &[("79990001234", State::Delivered, None)], &[]))
         .await;
-    let message = fixture.messages.find(&alice(), "h").await.unwrap().unwrap();
+    let message = fixture.messages.find(&alice(), "h").await.unwrap().unwrap().1;
     assert!(message.is_hashed && matches!(message.content, Some(Content::Hashed(_))));
     assert!(
         message
@@ -444,7 +458,7 @@ async fn hashed_recipients_are_found_by_their_hashes(kind: Kind) {
 
 /// What a row is once it is hashed.
 async fn hashed(fixture: &Fixture, id: &str) -> (bool, Option<Content>, Vec<String>) {
-    let message = fixture.messages.find(&alice(), id).await.unwrap().unwrap();
+    let message = fixture.messages.find(&alice(), id).await.unwrap().unwrap().1;
     let numbers = message.recipients.into_iter().map(|recipient| recipient.phone_number);
     (message.is_hashed, message.content, numbers.collect())
 }

@@ -35,6 +35,7 @@ struct Ears {
     name: String,
     events: broadcast::Sender<Arc<[u8]>>,
     devices: broadcast::Sender<Arc<[u8]>>,
+    messages: broadcast::Sender<Arc<[u8]>>,
     session: AtomicU64,
 }
 
@@ -61,6 +62,7 @@ impl Redis {
             name: name.clone(),
             events: broadcast::channel(buffer.max(1)).0,
             devices: broadcast::channel(buffer.max(1)).0,
+            messages: broadcast::channel(buffer.max(1)).0,
             session: AtomicU64::new(DEAF),
         });
         let (tried, first) = oneshot::channel();
@@ -115,6 +117,7 @@ impl Ears {
         match topic {
             Topic::Events => &self.events,
             Topic::Devices => &self.devices,
+            Topic::Messages => &self.messages,
         }
     }
 

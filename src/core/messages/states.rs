@@ -1,0 +1,257 @@
+//! Which messages do we know as they are stored now? A client that waits for its message asks for it again and again
+//! (WIRE §6.7). Kept are the answers, ready to be sent.
+//!
+//! Other than in the reference, what is read is never less and never older than what is stored: every change drops what
+//! it changes, in this process before it is answered and in the others as soon as they hear of it. What was kept before
+//! a gap in what we hear of them counts no more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use gateward_boot::metrics::{IntCounter, MetricError, Metrics as Registry};
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+use tokio::task::AbortHandle;
+
+use super::totals::Totals;
+use crate::Timestamp;
+use crate::shared::{Heard, PubSub, Session, Topic};
+use crate::users::UserId;
+
+/// How many bytes of answers are kept, and what an entry costs beside its answer.
+const MOST_BYTES: u64 = 8 << 20;
+const ENTRY_BYTES: usize = 256;
+/// How many ids are kept.
+const MOST_IDS: u64 = 20_000;
+/// How often the others are told of a change that they could not be told of.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What is known. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct States(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// Whether answers are kept at all.
+    keeps: bool,
+    /// The row of a user's message by its id.
+    rows: Cache<String, i64>,
+    answers: Cache<i64, Answer>,
+    /// How many changes there were. Whoever holds it keeps others from changing what is known.
+    changes: Mutex<u64>,
+    totals: Totals,
+    others: PubSub,
+    ttl: Duration,
+    metrics: StateMetrics,
+}
+
+#[derive(Clone, Debug)]
+struct Answer {
+    session: Session,
+    body: Bytes,
+}
+
+/// When a look-up began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LookUp {
+    changes: u64,
+    session: Option<Session>,
+}
+
+/// What processes tell each other.
+#[derive(Debug, Deserialize, Serialize)]
+struct Changed {
+    /// These rows, or without any: whatever is known.
+    rows: Option<Vec<i64>>,
+}
+
+impl States {
+    /// Keeps each answer for so long; zero: keeps none.
+    pub(crate) fn new(ttl: Duration, others: PubSub, metrics: StateMetrics) -> Self {
+        let weight = |_: &i64, answer: &Answer| u32::try_from(answer.body.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
+        let answers = Cache::builder().time_to_live(ttl).weigher(weight);
+        Self(Arc::new(Known {
+            keeps: !ttl.is_zero(),
+            rows: Cache::builder().time_to_live(ttl).max_capacity(MOST_IDS).build(),
+            answers: answers.max_capacity(MOST_BYTES).build(),
+            changes: Mutex::new(0),
+            totals: Totals::new(others.clone()),
+            others,
+            ttl,
+            metrics,
+        }))
+    }
+
+    /// How many there are.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.0.totals
+    }
+
+    /// The user's message of this id, if it is known, and else what to give back to [`States::remember`].
+    pub(crate) fn recall(&self, user: &UserId, id: &str) -> Result<Bytes, LookUp> {
+        let known = &self.0;
+        let session = known.others.session().filter(|_| known.keeps);
+        let row = known.rows.get(&key(user, id));
+        let answer = row.and_then(|row| known.answers.get(&row));
+        match answer.filter(|answer| session == Some(answer.session)) {
+            Some(answer) => {
+                known.metrics.hits.inc();
+                Ok(answer.body)
+            }
+            None => {
+                known.metrics.misses.inc();
+                let changes = *lock(&known.changes);
+                Err(LookUp { changes, session })
+            }
+        }
+    }
+
+    /// Keeps an answer, unless something was changed since the look-up began, or nobody could have told us.
+    ///
+    /// INVARIANT(nothing stale): what is kept is what is stored, because a change takes the same lock after it is stored.
+    /// Test: `tests::a_look_up_that_overlaps_a_change_is_not_kept`.
+    pub(crate) fn remember(&self, user: &UserId, id: &str, row: i64, body: Bytes, began: LookUp) {
+        let known = &self.0;
+        let Some(session) = began.session else {
+            return;
+        };
+        let changes = lock(&known.changes);
+        if *changes == began.changes {
+            known.rows.insert(key(user, id), row);
+            known.answers.insert(row, Answer { session, body });
+        }
+    }
+
+    /// These messages are stored otherwise now, or no longer.
+    pub(crate) fn changed(&self, rows: &[i64]) {
+        if !rows.is_empty() {
+            self.0.forget(rows);
+            self.tell_others(Some(rows));
+        }
+    }
+
+    /// The user has a new message of this id, perhaps beside one on another device. Other processes go on to read that
+    /// one, as it is stored, until it changes or for as long as it is kept.
+    pub(crate) fn added(&self, user: &UserId, id: &str, created_at: Timestamp) {
+        let known = &self.0;
+        let mut changes = lock(&known.changes);
+        *changes += 1;
+        known.rows.invalidate(&key(user, id));
+        drop(changes);
+        known.totals.added(created_at);
+    }
+
+    /// Messages were deleted, and nobody counts which.
+    pub(crate) fn deleted(&self) {
+        self.0.forget_all();
+        self.tell_others(None);
+    }
+
+    fn tell_others(&self, rows: Option<&[i64]>) {
+        let known = Arc::clone(&self.0);
+        if !known.others.has_others() {
+            return;
+        }
+        let changed = Changed {
+            rows: rows.map(<[i64]>::to_vec),
+        };
+        tokio::spawn(async move {
+            let mut told = known.others.publish(Topic::Messages, &changed).await;
+            // What they know is good for no longer than this.
+            let attempts = known.ttl.as_secs() / AGAIN_AFTER.as_secs();
+            for _ in 0..attempts {
+                if told.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+                told = known.others.publish(Topic::Messages, &Changed { rows: None }).await;
+            }
+        });
+    }
+
+    /// Listens to the other processes as long as what is given back lives.
+    pub(crate) fn listen(&self) -> Ear {
+        let known = Arc::clone(&self.0);
+        let mut changes = known.others.subscribe(Topic::Messages);
+        let listening = tokio::spawn(async move {
+            while let Some(heard) = changes.next().await {
+                let changed = match &heard {
+                    Heard::Message(message) => serde_json::from_slice::<Changed>(message).ok(),
+                    Heard::Missed => None,
+                };
+                match changed.and_then(|changed| changed.rows) {
+                    Some(rows) => known.forget(&rows),
+                    None => known.forget_all(),
+                }
+            }
+        });
+        Ear(listening.abort_handle())
+    }
+}
+
+impl Known {
+    fn forget(&self, rows: &[i64]) {
+        let mut changes = lock(&self.changes);
+        *changes += 1;
+        for row in rows {
+            self.answers.invalidate(row);
+        }
+    }
+
+    fn forget_all(&self) {
+        let mut changes = lock(&self.changes);
+        *changes += 1;
+        self.rows.invalidate_all();
+        self.answers.invalidate_all();
+        self.totals.forget_all();
+    }
+}
+
+/// Hears what other processes change.
+#[derive(Debug)]
+pub(crate) struct Ear(AbortHandle);
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ids are compared without case (WIRE §17). No user's name has a line break.
+fn key(user: &UserId, id: &str) -> String {
+    let mut key = String::with_capacity(user.as_str().len() + 1 + id.len());
+    key.push_str(user.as_str());
+    key.push('\n');
+    key.push_str(id);
+    key.make_ascii_lowercase();
+    key
+}
+
+// No code panics while it holds this lock.
+fn lock(changes: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    changes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `sms_messages_cache_*` (WIRE §9).
+#[derive(Clone, Debug)]
+pub(crate) struct StateMetrics {
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl StateMetrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, MetricError> {
+        Ok(Self {
+            hits: registry.counter(
+                "sms_messages_cache_hits_total",
+                "Messages that were asked for and known.",
+            )?,
+            misses: registry.counter("sms_messages_cache_misses_total", "Messages that had to be looked up.")?,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -1,0 +1,207 @@
+//! Tests of what is known, alone and as clients and other processes meet it.
+
+use gateward_auth::Secret;
+use serde_json::json;
+
+use super::*;
+use crate::config;
+use crate::shared::redis_server::RedisServer;
+use crate::testing::{Bench, Phone, bearer, states};
+
+const TTL: Duration = Duration::from_secs(300);
+
+fn alice() -> UserId {
+    UserId::stored("ALICE")
+}
+
+/// Keeps an answer as whoever has just looked it up.
+fn keep(states: &States, id: &str, row: i64, body: &'static str) {
+    if let Err(began) = states.recall(&alice(), id) {
+        states.remember(&alice(), id, row, Bytes::from_static(body.as_bytes()), began);
+    }
+}
+
+fn known(states: &States, id: &str) -> Option<Bytes> {
+    states.recall(&alice(), id).ok()
+}
+
+#[tokio::test]
+async fn an_answer_is_known_until_its_message_changes() {
+    let states = states(TTL).await;
+    let change: [&dyn Fn(); 2] = [&|| states.changed(&[7]), &|| states.deleted()];
+    for change in change {
+        keep(&states, "a", 7, "A");
+        keep(&states, "b", 8, "B");
+        assert_eq!(known(&states, "a"), Some(Bytes::from_static(b"A")));
+        assert_eq!(
+            known(&states, "A"),
+            known(&states, "a"),
+            "ids are compared without case"
+        );
+        assert!(states.recall(&UserId::stored("BOB"), "a").is_err());
+        change();
+        assert_eq!(known(&states, "a"), None);
+    }
+    assert_eq!(known(&states, "b"), None);
+}
+
+#[tokio::test]
+async fn a_look_up_that_overlaps_a_change_is_not_kept() {
+    let states = states(TTL).await;
+    let change: [&dyn Fn(); 3] = [&|| states.changed(&[7]), &|| states.deleted(), &|| {
+        states.added(&alice(), "a", Timestamp::from_millis(0));
+    }];
+    for change in change {
+        let began = states.recall(&alice(), "a").unwrap_err();
+        change();
+        states.remember(&alice(), "a", 7, Bytes::from_static(b"old"), began);
+        assert_eq!(known(&states, "a"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_message_of_the_same_id_is_looked_up() {
+    let states = states(TTL).await;
+    keep(&states, "a", 7, "A");
+    states.added(&alice(), "A", Timestamp::from_millis(0));
+    assert_eq!(known(&states, "a"), None);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_while_the_others_cannot_be_heard_or_without_a_time() {
+    let deaf = states(TTL).await;
+    let began = deaf.recall(&alice(), "a").unwrap_err();
+    let began = LookUp { session: None, ..began };
+    deaf.remember(&alice(), "a", 7, Bytes::from_static(b"A"), began);
+    assert_eq!(known(&deaf, "a"), None);
+
+    let off = states(Duration::ZERO).await;
+    keep(&off, "a", 7, "A");
+    assert_eq!(known(&off, "a"), None);
+}
+
+struct Scene {
+    bench: Bench,
+    phone: Phone,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let bench = Bench::new().await;
+        let phone = bench.register("{}").await;
+        let scene = Self { bench, phone };
+        let body = r#"{"id":"m","message":"hello","phoneNumbers":["+79990001234"]}"#;
+        let user = scene.bench.minted(&scene.phone.login);
+        let answer = scene.bench.tell("POST", "/api/3rdparty/v1/messages", &user, body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        scene
+    }
+
+    /// Asks twice, so that the second answer is a known one, and gives both.
+    async fn read(&self) -> String {
+        let user = self.bench.minted(&self.phone.login);
+        let first = self.bench.ask("GET", "/api/3rdparty/v1/messages/m", &user).await;
+        let second = self.bench.ask("GET", "/api/3rdparty/v1/messages/m", &user).await;
+        assert_eq!(first.body, second.body);
+        assert_eq!(first.status, second.status);
+        assert_eq!(second.header("content-type"), Some("application/json"));
+        second.body
+    }
+
+    async fn report(&self, state: &str) {
+        let recipients = json!([{"phoneNumber": "+79990001234", "state": state}]);
+        let body = json!([{"id": "M", "state": state, "recipients": recipients, "states": {}}]);
+        let token = bearer(&self.phone.token);
+        let path = "/api/mobile/v1/message";
+        let answer = self.bench.tell("PATCH", path, &token, &body.to_string()).await;
+        assert!(answer.is_empty_204(), "{answer:?}");
+    }
+
+    async fn metric(&self, line: &str) -> bool {
+        let answer = self.bench.ask("GET", "/metrics", "").await;
+        answer.body.lines().any(|shown| shown == line)
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_is_never_older_than_what_was_answered() {
+    let scene = Scene::new().await;
+    assert!(scene.read().await.contains(r#""state":"Pending""#));
+    assert!(scene.metric("sms_messages_cache_misses_total 1").await);
+    assert!(scene.metric("sms_messages_cache_hits_total 1").await);
+
+    let user = scene.bench.minted(&scene.phone.login);
+    let path = "/api/3rdparty/v1/messages/m";
+    assert_eq!(scene.bench.ask("DELETE", path, &user).await.status, 200);
+    assert!(scene.read().await.contains(r#""state":"Cancelling""#));
+    for state in ["Sent", "Delivered"] {
+        scene.report(state).await;
+        let body = scene.read().await;
+        assert_eq!(body.matches(state).count(), 2, "message and recipient: {body}");
+    }
+
+    let app = &scene.bench.app;
+    assert_eq!(app.reported.hash(&app.messages, app.now()).await.unwrap().len(), 1);
+    assert!(scene.read().await.contains(r#""hashedMessage""#));
+
+    let device = format!("/api/3rdparty/v1/devices/{}", scene.phone.id);
+    assert_eq!(scene.bench.ask("DELETE", &device, &user).await.status, 204);
+    assert_eq!(scene.read().await, r#"{"message":"message not found"}"#);
+}
+
+#[tokio::test]
+async fn of_two_messages_with_one_id_the_newer_is_read() {
+    let scene = Scene::new().await;
+    scene.read().await;
+    let basic = crate::testing::basic(&scene.phone.login, &scene.phone.password);
+    let second = scene
+        .bench
+        .tell("POST", "/api/mobile/v1/device", &basic, "{}")
+        .await
+        .json();
+    let body = json!({"id": "M", "message": "x", "phoneNumbers": ["+79990001234"], "deviceId": second.get("id")});
+    let user = scene.bench.minted(&scene.phone.login);
+    let path = "/api/3rdparty/v1/messages";
+    let answer = scene.bench.tell("POST", path, &user, &body.to_string()).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(scene.read().await.contains(second.get("id").unwrap().as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn what_another_process_changes_is_looked_up_again() {
+    let server = RedisServer::start().await;
+    let redis = config::Pubsub {
+        url: config::Backend::Redis(Secret::new(server.url())),
+        buffer_size: 16,
+    };
+    let process = async |name: &str| {
+        let others = PubSub::open(&redis, name.to_owned()).await.unwrap();
+        let metrics = StateMetrics::new(&Registry::new()).unwrap();
+        States::new(TTL, others, metrics)
+    };
+    let (here, there) = (process("here").await, process("there").await);
+    let _ear = here.listen();
+    let change: [&dyn Fn(); 2] = [&|| there.changed(&[7]), &|| there.deleted()];
+    for change in change {
+        keep(&here, "a", 7, "A");
+        keep(&here, "b", 8, "B");
+        assert!(known(&here, "a").is_some());
+        change();
+        let forgotten = async {
+            while known(&here, "a").is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
+    }
+    assert!(known(&here, "b").is_none());
+
+    keep(&here, "a", 7, "A");
+    drop(server);
+    let deaf = async {
+        while known(&here, "a").is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), deaf).await.unwrap();
+}
