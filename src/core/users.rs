@@ -1,6 +1,7 @@
 //! Users: a login, a password, and nothing else. They are made by registering a device
 //! (WIRE §2.2) and own everything.
 
+mod known;
 mod model;
 mod passwords;
 mod remembered;
@@ -18,6 +19,7 @@ use crate::{
     db::{Connection, Database, StoreError},
     shared::Cache,
 };
+use known::KnownUsers;
 use passwords::{Passwords, Unhashable};
 use remembered::RememberedLogins;
 use store::Store;
@@ -26,6 +28,7 @@ use store::Store;
 #[derive(Debug)]
 pub(crate) struct Users {
     store: Store,
+    known: KnownUsers,
     passwords: Passwords,
     remembered: RememberedLogins,
 }
@@ -52,14 +55,22 @@ impl Users {
     pub(crate) fn new(database: Database, secret: &Secret, logins: Cache) -> Self {
         Self {
             store: Store(database),
+            known: KnownUsers::new(),
             passwords: Passwords::new(),
             remembered: RememberedLogins::new(secret, logins),
         }
     }
 
-    /// The user of that login in any case.
+    /// The user of that login in any case. One who was there less than a minute ago is there.
     pub(crate) async fn find(&self, login: &str) -> Result<Option<UserId>, StoreError> {
-        Ok(self.store.find(login).await?.map(|account| account.id))
+        if let Some(user) = self.known.recall(login) {
+            return Ok(Some(user));
+        }
+        let user = self.store.find(login).await?.map(|account| account.id);
+        if let Some(user) = &user {
+            self.known.remember(login, user);
+        }
+        Ok(user)
     }
 
     /// The user whose login (in any case) and password these are; `None` if they are nobody's.

@@ -4,7 +4,7 @@
 //!
 //! It does not refuse ambiguous paths: they match nothing, and the sidecar refuses them earlier.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -36,9 +36,9 @@ pub(super) enum Area {
 impl Area {
     /// The area of a path as it came.
     pub(super) fn of(path: &str) -> Self {
-        let segments = decode(path);
+        let decoded = decode(path);
         let under = |prefix: [&str; 3]| {
-            let mut given = segments.iter();
+            let mut given = segments(&decoded);
             prefix
                 .iter()
                 .all(|name| given.next().is_some_and(|s| s.eq_ignore_ascii_case(name)))
@@ -89,7 +89,8 @@ impl Patterns {
 
     /// The path in the spelling that the router knows; `None` if no route is meant.
     fn canonical(&self, path: &str) -> Option<String> {
-        let segments = decode(path);
+        let decoded = decode(path);
+        let segments: Vec<&str> = segments(&decoded).collect();
         self.0.iter().find(|pieces| matches(pieces, &segments)).map(|pieces| {
             let mut canonical = String::with_capacity(path.len());
             for (piece, given) in pieces.iter().zip(&segments) {
@@ -104,7 +105,7 @@ impl Patterns {
     }
 }
 
-fn matches(pieces: &[Piece], segments: &[String]) -> bool {
+fn matches(pieces: &[Piece], segments: &[&str]) -> bool {
     pieces.len() == segments.len()
         && pieces.iter().zip(segments).all(|(piece, segment)| match piece {
             Piece::Literal(literal) => segment.eq_ignore_ascii_case(literal),
@@ -112,18 +113,26 @@ fn matches(pieces: &[Piece], segments: &[String]) -> bool {
         })
 }
 
-/// The segments of a path, decoded once and as a whole: an encoded slash separates, too. What is no escape stays.
-fn decode(path: &str) -> Vec<String> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
-    let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
-    let decoded = decoded.strip_suffix('/').unwrap_or(decoded);
-    decoded.split('/').map(str::to_owned).collect()
+/// A path decoded once and as a whole. What is no escape stays.
+fn decode(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8_lossy()
+}
+
+/// The segments of a decoded path: an encoded slash separates, too.
+fn segments(decoded: &str) -> impl Iterator<Item = &str> {
+    let inner = decoded.strip_prefix('/').unwrap_or(decoded);
+    inner.strip_suffix('/').unwrap_or(inner).split('/')
 }
 
 /// Rewrites the path of a request: to that of the route that is meant, or to one that no route has.
 pub(super) async fn canonicalise(State(patterns): State<Arc<Patterns>>, mut request: Request, next: Next) -> Response {
-    let rewritten = rewritten(&patterns, request.uri());
-    *request.uri_mut() = rewritten.unwrap_or_else(|| nowhere(Area::of(request.uri().path())));
+    let path = request.uri().path();
+    let canonical = patterns.canonical(path);
+    // Almost every path is as the route spells it.
+    if canonical.as_deref() != Some(path) {
+        let target = canonical.and_then(|canonical| target(canonical, request.uri()));
+        *request.uri_mut() = target.unwrap_or_else(|| nowhere(Area::of(request.uri().path())));
+    }
     next.run(request).await
 }
 
@@ -137,13 +146,13 @@ fn nowhere(area: Area) -> Uri {
     })
 }
 
-fn rewritten(patterns: &Patterns, uri: &Uri) -> Option<Uri> {
-    let mut target = patterns.canonical(uri.path())?;
+/// The canonical path with the query of the request.
+fn target(mut canonical: String, uri: &Uri) -> Option<Uri> {
     if let Some(query) = uri.query() {
-        target.push('?');
-        target.push_str(query);
+        canonical.push('?');
+        canonical.push_str(query);
     }
-    Some(Uri::from(target.parse::<PathAndQuery>().ok()?))
+    Some(Uri::from(canonical.parse::<PathAndQuery>().ok()?))
 }
 
 #[cfg(test)]
@@ -237,8 +246,8 @@ mod tests {
     #[test]
     fn the_query_is_kept() {
         let patterns = Patterns::new(&["/health"]);
-        let uri = "/Health/?A=%20b&x".parse().ok();
-        let rewritten = uri.and_then(|uri| rewritten(&patterns, &uri));
+        let uri: Option<Uri> = "/Health/?A=%20b&x".parse().ok();
+        let rewritten = uri.and_then(|uri| target(patterns.canonical(uri.path())?, &uri));
         assert_eq!(
             rewritten.map(|uri| uri.to_string()).as_deref(),
             Some("/health?A=%20b&x")

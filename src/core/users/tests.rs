@@ -199,3 +199,17 @@ async fn without_redis_passwords_are_checked_all_the_same() {
         assert!(!logs_in(&bench, &phone.login, "wrong-password").await);
     }
 }
+
+#[tokio::test]
+async fn a_user_is_known_for_a_while_and_nobody_else_is() {
+    let bench = Bench::new().await;
+    let users = &bench.app.users;
+    assert_eq!(users.find("nobody").await.unwrap(), None);
+    let phone = bench.register("{}").await;
+    let known = users.find(&phone.login).await.unwrap();
+    assert_eq!(known, Some(UserId::stored(&phone.login)));
+
+    bench.app.database.close().await;
+    assert_eq!(users.find(&phone.login).await.unwrap(), known);
+    assert!(users.find("nobody").await.is_err());
+}
