@@ -114,8 +114,8 @@ pub(crate) struct Claims<'de> {
 
 impl<'de> Claims<'de> {
     /// Reads a claims set; `Err` when it is not a JSON object.
-    pub(crate) fn parse(payload: &'de [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(payload)
+    pub(crate) fn parse(payload: &'de str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(payload)
     }
 
     fn slot(&mut self, name: &str) -> Option<&mut Option<Found<'de>>> {

@@ -69,7 +69,8 @@ impl Verifier {
             return Err(TokenError::Signature);
         }
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
-        let claims = Claims::parse(&payload).map_err(|_| TokenError::Malformed)?;
+        let payload = std::str::from_utf8(&payload).map_err(|_| TokenError::Malformed)?;
+        let claims = Claims::parse(payload).map_err(|_| TokenError::Malformed)?;
         check_claims(claims, &self.rules, now, door)
     }
 }

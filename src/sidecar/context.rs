@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gateward_auth::{Grant, Scope, TokenId, UnixSeconds, UserId};
 use gateward_policy::{Action, CanonicalPath, Route, RouteId, UpstreamCredential};
-use http::Method;
+use http::{HeaderValue, Method};
 
 use crate::front::traffic::InFlight;
 use crate::headers::Origin;
@@ -130,8 +130,8 @@ impl Stage {
 /// What a request brought along, read once.
 #[derive(Debug)]
 pub struct Arrival {
-    /// `X-Request-ID`: the client's if sane, else made.
-    pub request_id: Box<str>,
+    /// `X-Request-ID`: the client's if sane, else made. Letters, digits and a few marks.
+    pub request_id: HeaderValue,
     /// Who sent it.
     pub origin: Origin,
     /// Its method.
@@ -142,6 +142,13 @@ pub struct Arrival {
     pub now: UnixSeconds,
     /// The client asked for `application/problem+json`.
     pub wants_problem: bool,
+}
+
+impl Arrival {
+    /// `X-Request-ID` as a text.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
 }
 
 /// Permission to go to the gateway.

@@ -59,10 +59,10 @@ impl Scanner {
 
     /// Looks at what has arrived since the last call. `Ok(Some(n))`: the head is the first `n` bytes.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, FramingError> {
-        if bytes.first().is_some_and(|first| !is_token_byte(*first)) {
+        if bytes.first().is_some_and(|first| !is_in(*first, TOKEN)) {
             return Err(FramingError::Method);
         }
-        while let Some(offset) = bytes.get(self.seen..).and_then(position_of_line_feed) {
+        while let Some(offset) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let line_feed = self.seen + offset;
             self.seen = line_feed + 1;
             let head = bytes.get(..self.seen).unwrap_or_default();
@@ -90,10 +90,6 @@ impl Scanner {
             Ok(None)
         }
     }
-}
-
-fn position_of_line_feed(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
 }
 
 /// Checks one whole head, from the method to the empty line.
@@ -126,7 +122,7 @@ struct Lines<'a>(&'a [u8]);
 
 impl<'a> Lines<'a> {
     fn next_line(&mut self) -> Result<Option<&'a [u8]>, FramingError> {
-        let Some(end) = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+        let Some(end) = memchr::memchr2(b'\r', b'\n', self.0) else {
             return Ok(None);
         };
         let (line, rest) = self.0.split_at(end);
@@ -147,7 +143,7 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
     let (Some(method), Some(target)) = (parts.next(), parts.next()) else {
         return Err(FramingError::RequestLine);
     };
-    if method.is_empty() || method.len() > MAX_METHOD || !method.iter().all(|byte| is_token_byte(*byte)) {
+    if method.is_empty() || method.len() > MAX_METHOD || !all(method, TOKEN) {
         return Err(FramingError::Method);
     }
     if target.len() > MAX_TARGET {
@@ -167,7 +163,7 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
     if target.first() != Some(&b'/') {
         return Err(FramingError::TargetForm);
     }
-    if !target.iter().all(|byte| is_target_byte(*byte)) {
+    if !all(target, TARGET) {
         return Err(FramingError::TargetByte);
     }
     Ok(is_http11)
@@ -187,17 +183,14 @@ impl<'a> Fields<'a> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(FramingError::Fold);
         }
-        let colon = line
-            .iter()
-            .position(|byte| *byte == b':')
-            .ok_or(FramingError::HeaderLine)?;
+        let colon = memchr::memchr(b':', line).ok_or(FramingError::HeaderLine)?;
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default();
-        if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
+        if name.is_empty() || !all(name, TOKEN) {
             return Err(FramingError::HeaderName);
         }
-        if let Some(byte) = value.iter().find(|byte| !matches!(byte, b'\t' | 0x20..=0x7e)) {
-            return Err(if byte.is_ascii() {
+        if !is_plain(value) {
+            return Err(if value.is_ascii() {
                 FramingError::ControlByte
             } else {
                 FramingError::NonAscii
@@ -232,9 +225,7 @@ impl<'a> Fields<'a> {
         if std::mem::replace(&mut self.host, true) {
             return Err(FramingError::HostRepeated);
         }
-        // RFC 3986 §3.2.2 and a port; user information (`@`) is refused, a path cannot stand here.
-        let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%:[]!$&'()*+,;=".contains(byte);
-        if value.iter().all(is_host_byte) {
+        if all(value, HOST) {
             Ok(())
         } else {
             Err(FramingError::HostMalformed)
@@ -276,15 +267,66 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// `tchar` of RFC 9110 §5.6.2.
+const TOKEN: u8 = 1;
 /// What RFC 3986 lets stand in a target, and those others that everybody reads alike. Of the rest Pingora itself would
 /// refuse some, without our headers, our log and our metrics.
-fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"#\"<>`".contains(&byte)
+const TARGET: u8 = 2;
+/// RFC 3986 §3.2.2 and a port; user information (`@`) is refused, a path cannot stand here.
+const HOST: u8 = 4;
+
+/// Of each byte, the sets above that it belongs to: every byte of every head is looked up here.
+#[expect(clippy::indexing_slicing, reason = "checked by the compiler, which computes it")]
+const SETS: [u8; 256] = {
+    let mut sets = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let mut own = 0;
+        if byte.is_ascii_alphanumeric() || contains(b"!#$%&'*+-.^_`|~", byte) {
+            own |= TOKEN;
+        }
+        if byte.is_ascii_graphic() && !contains(b"#\"<>`", byte) {
+            own |= TARGET;
+        }
+        if byte.is_ascii_alphanumeric() || contains(b"-._~%:[]!$&'()*+,;=", byte) {
+            own |= HOST;
+        }
+        sets[byte as usize] = own;
+        if byte == u8::MAX {
+            break sets;
+        }
+        byte += 1;
+    }
+};
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut rest = set;
+    while let [first, tail @ ..] = rest {
+        if *first == byte {
+            return true;
+        }
+        rest = tail;
+    }
+    false
 }
 
-/// `tchar` of RFC 9110 §5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+fn is_in(byte: u8, set: u8) -> bool {
+    SETS.get(usize::from(byte)).is_some_and(|sets| sets & set != 0)
+}
+
+/// What a field's value may hold: no other control byte than a tab, and nothing beyond ASCII. Without a branch for each
+/// byte: the compiler then takes sixteen at a time.
+fn is_plain(value: &[u8]) -> bool {
+    let plain = |byte: &u8| (0x20..=0x7e).contains(byte) | (*byte == b'\t');
+    value.iter().fold(true, |all, byte| all & plain(byte))
+}
+
+/// Whether every byte belongs to the set. Looks at all of them before it answers, which costs less than a branch each.
+fn all(bytes: &[u8], set: u8) -> bool {
+    let common = bytes.iter().fold(set, |common, byte| {
+        common & SETS.get(usize::from(*byte)).copied().unwrap_or(0)
+    });
+    common != 0
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
-use self::head::{HeadRules, Opening};
+use self::head::{HeadRules, Opening, Vigil};
 use self::share::Share;
 use self::traffic::Traffic;
 use crate::config::{Limits, Timeouts};
@@ -94,7 +94,7 @@ impl FrontDoor {
     /// Serves one HTTP/1 connection, request by request, also those that a client sends before it got the answer to
     /// the one before (RFC 9112 §9.3.2). Only behind chunks that is too early: Pingora answers and closes then.
     async fn serve(&self, mut stream: Stream, stopping: &ShutdownWatch) {
-        let mut stopping = stopping.clone();
+        let mut vigil = Vigil::new(stopping);
         let mut early = BytesMut::new();
         let plain = stream.get_ssl_digest().is_none();
         let mut idle = self.timeouts.head;
@@ -105,14 +105,14 @@ impl FrontDoor {
                 limit: self.limits.head,
                 h2c: self.h2c && plain,
             };
-            let (share, request) = match head::read(&mut stream, early, &rules, &mut stopping).await {
+            let (share, request) = match head::read(&mut stream, early, &rules, &mut vigil).await {
                 Opening::Request { read, head, body } => Share::new(stream, read, head, body),
-                Opening::Preface(bytes) => return self.serve_http2(stream, &bytes, &stopping).await,
+                Opening::Preface(bytes) => return self.serve_http2(stream, &bytes, stopping).await,
                 Opening::Refused(refusal) => return self.refuse(stream, refusal).await,
                 Opening::Closed => return,
             };
             let session = self.session(Box::new(share), request);
-            let Some(reusable) = self.proxy.process_new_http(session, &stopping).await else {
+            let Some(reusable) = self.proxy.process_new_http(session, stopping).await else {
                 return;
             };
             let (share, _) = reusable.consume();

@@ -2,6 +2,7 @@
 //!
 //! Pure functions over header maps. Knows nothing about credentials (see `forward`) or answers (see `reply`).
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::HeaderMap;
@@ -17,36 +18,42 @@ const FORWARDED: &[u8] = b"x-forwarded";
 const MAX_REQUEST_ID: usize = 128;
 
 /// Fields that concern one connection only (RFC 9110 §7.6.1), or that belong to the framing of one hop.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Fields by which a client could pretend to be somebody else or to ask for something else (SECURITY 56, 62).
-const CLAIMS: [&str; 14] = [
-    "cf-connecting-ip",
-    "client-ip",
-    "forwarded",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "cf-connecting-ip"
+            | "client-ip"
+            | "forwarded"
+            | "true-client-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-host"
+            | "x-original-uri"
+            | "x-original-url"
+            | "x-real-ip"
+            | "x-rewrite-url"
+    )
+}
 
 /// Trace context (W3C): it goes on if a log can stand it.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
@@ -62,27 +69,32 @@ pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-pro
 /// `X-Forwarded-Host`.
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Takes everything from a client's request that must not reach the gateway, except `Authorization`.
+/// Room for the headers that we add to a client's: without it the map grows once more for nearly every request.
+const OWN_HEADERS: usize = 8;
+
+/// What of a client's headers may reach the gateway, and `Authorization`, which is judged elsewhere.
 ///
 /// INVARIANT(client headers): neither our namespace nor a header that speaks about one connection, another
 /// client or another target gets through, in no spelling, and a client cannot make us drop `Host` or the
 /// body's length by naming it in `Connection`; test `tests::what_a_client_must_not_say_is_dropped`.
-pub fn clean_request(request: &mut RequestHeader) {
-    let nominated = nominated(&request.headers);
-    let untraced = !has_sane_trace(&request.headers);
-    let doomed: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| {
-            is_not_for_the_gateway(name)
-                || (untraced && TRACE.contains(&name.as_str()))
-                || nominated.iter().any(|other| other == *name)
-        })
-        .cloned()
-        .collect();
-    for name in doomed {
-        request.remove_header(&name);
+pub fn for_the_gateway(client: HeaderMap) -> HeaderMap {
+    let nominated = nominated(&client);
+    let untraced = !has_sane_trace(&client);
+    let mut kept = HeaderMap::with_capacity(client.len() + OWN_HEADERS);
+    let mut current = None;
+    // A name that comes again comes without itself.
+    for (name, value) in client {
+        if let Some(name) = name {
+            let ends_here = is_not_for_the_gateway(&name)
+                || nominated.contains(&name)
+                || (untraced && TRACE.contains(&name.as_str()));
+            current = (!ends_here).then_some(name);
+        }
+        if let Some(name) = &current {
+            kept.append(name, value);
+        }
     }
+    kept
 }
 
 /// Takes everything from a gateway's answer that must not reach the client.
@@ -95,7 +107,7 @@ pub fn clean_response(response: &mut ResponseHeader) {
         .keys()
         .filter(|name| {
             is_ours(name.as_str())
-                || (HOP_BY_HOP.contains(&name.as_str()) && *name != header::TRANSFER_ENCODING)
+                || (is_hop_by_hop(name.as_str()) && *name != header::TRANSFER_ENCODING)
                 || nominated.iter().any(|other| other == *name)
         })
         .cloned()
@@ -130,11 +142,7 @@ pub fn is_ours(name: &str) -> bool {
 
 fn is_not_for_the_gateway(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.contains('_')
-        || is_ours(name)
-        || starts_with(name, FORWARDED)
-        || HOP_BY_HOP.contains(&name)
-        || CLAIMS.contains(&name)
+    name.contains('_') || is_ours(name) || starts_with(name, FORWARDED) || is_hop_by_hop(name) || is_claim(name)
 }
 
 /// Whether there is one `traceparent` of the version that everybody knows (`00-<trace>-<parent>-<flags>`), and no more
@@ -175,10 +183,9 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// The client's request id, if it is one that a log, a shell and a URL can stand.
-pub fn sane_request_id(value: Option<&HeaderValue>) -> Option<&str> {
-    let text = value?.to_str().ok()?;
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
-    ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(safe)).then_some(text)
+pub fn sane_request_id(value: Option<&HeaderValue>) -> Option<&HeaderValue> {
+    let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(byte);
+    value.filter(|value| (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(safe))
 }
 
 /// Where a request came from, after trusted proxies were believed.
@@ -187,7 +194,7 @@ pub struct Origin {
     /// The client's address.
     pub client: IpAddr,
     /// `X-Forwarded-For` for the gateway: begins with the client (SMSGate believes the first address).
-    pub forwarded_for: String,
+    pub forwarded_for: HeaderValue,
     /// `X-Forwarded-Proto` for the gateway.
     pub proto: Proto,
     /// `X-Forwarded-Host` for the gateway: the host that the client asked for.
@@ -205,11 +212,11 @@ pub enum Proto {
 
 impl Proto {
     /// As it stands in `X-Forwarded-Proto`.
-    pub fn as_str(self) -> &'static str {
-        match self {
+    pub fn header_value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
             Self::Http => "http",
             Self::Https => "https",
-        }
+        })
     }
 }
 
@@ -226,7 +233,7 @@ pub fn origin(request: &RequestHeader, peer: IpAddr, tls: bool, trusted: &[IpNet
     if !is_trusted(peer, trusted) {
         return Origin {
             client: peer,
-            forwarded_for: peer.to_string(),
+            forwarded_for: list(&[peer]),
             proto: own,
             host: asked,
         };
@@ -241,7 +248,6 @@ pub fn origin(request: &RequestHeader, peer: IpAddr, tls: bool, trusted: &[IpNet
         }
     }
     let client = chain.last().copied().unwrap_or(peer);
-    let forwarded: Vec<String> = chain.iter().rev().map(IpAddr::to_string).collect();
     let proto = match headers
         .get(FORWARDED_PROTO)
         .map(|value| first_of_list(value.as_bytes()))
@@ -257,10 +263,21 @@ pub fn origin(request: &RequestHeader, peer: IpAddr, tls: bool, trusted: &[IpNet
         .or(asked);
     Origin {
         client,
-        forwarded_for: forwarded.join(", "),
+        forwarded_for: list(&chain),
         proto,
         host,
     }
+}
+
+/// The addresses as `X-Forwarded-For` has them, the last one first.
+fn list(chain: &[IpAddr]) -> HeaderValue {
+    let mut text = String::with_capacity(chain.len() * 16);
+    for address in chain.iter().rev() {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{comma}{address}");
+    }
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {

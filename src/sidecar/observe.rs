@@ -216,7 +216,7 @@ fn write_line(context: &Context, facts: &Facts<'_>, target: &[u8], status: Optio
     };
     tracing::info!(
         target: "gateward::decision",
-        request_id = &*arrival.request_id,
+        request_id = arrival.request_id(),
         client = %arrival.origin.client,
         method = arrival.method.as_str(),
         path = &*path,

@@ -4,8 +4,7 @@
 
 use gateward_auth::{KeyError, UnixSeconds};
 use gateward_policy::{Action, Route, UpstreamCredential, UserNames};
-use http::header::{self, HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::minter::Minter;
 use crate::authorization;
@@ -133,16 +132,16 @@ impl Identity {
     ///
     /// INVARIANT(client credential): unless the route passes it through, the client's `Authorization` never
     /// leaves; without a grant nothing takes its place. Held by `tests::no_client_credential_leaves`.
-    pub fn stamp(&self, pass: &Pass, request: &mut RequestHeader, now: UnixSeconds) -> Result<(), IdentityError> {
+    pub fn stamp(&self, pass: &Pass, headers: &mut HeaderMap, now: UnixSeconds) -> Result<(), IdentityError> {
         let kind = self.kind(&pass.terms);
         if let Some((name, _)) = self.header.as_ref().filter(|(name, _)| *name != header::AUTHORIZATION) {
             // The name of a secret header is ours on every route.
-            request.remove_header(name);
+            headers.remove(name);
         }
         if kind == UpstreamCredential::Passthrough {
             return Ok(());
         }
-        request.remove_header(&header::AUTHORIZATION);
+        headers.remove(header::AUTHORIZATION);
         let Some(grant) = &pass.grant else { return Ok(()) };
         let (name, value) = match kind {
             UpstreamCredential::Passthrough => return Ok(()),
@@ -159,8 +158,7 @@ impl Identity {
             ),
             UpstreamCredential::Header => self.header.clone().ok_or(IdentityError::Missing("header"))?,
         };
-        request
-            .insert_header(name, value)
-            .map_err(|_| IdentityError::Value("the credential"))
+        headers.insert(name, value);
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::config::UpstreamUrl;
@@ -34,7 +35,7 @@ pub struct Sites {
 pub struct Site {
     url: UpstreamUrl,
     /// `Host` for requests that go there.
-    authority: String,
+    authority: HeaderValue,
     addresses: ArcSwap<Vec<SocketAddr>>,
     /// Milliseconds after the start until which it rests.
     rests_until: AtomicU64,
@@ -174,7 +175,8 @@ impl Site {
             .into_iter()
             .collect();
         Self {
-            authority: url.authority(),
+            // A URL that was parsed has a host that can stand in a header.
+            authority: HeaderValue::try_from(url.authority()).unwrap_or(HeaderValue::from_static("")),
             addresses: ArcSwap::from_pointee(addresses),
             rests_until: AtomicU64::new(0),
             away: AtomicBool::new(false),
@@ -188,7 +190,7 @@ impl Site {
     }
 
     /// `Host`.
-    pub fn authority(&self) -> &str {
+    pub fn authority(&self) -> &HeaderValue {
         &self.authority
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gateward_auth::{Accepts, Evidence, Need, OnOutage, Requirement, Scope, UserId, decide};
 use gateward_boot::metrics::Metrics;
 use gateward_policy::{Policy, Resolution, UpstreamCredential};
+use http::HeaderValue;
 use pingora::http::RequestHeader;
 
 use super::*;
@@ -38,10 +39,10 @@ fn policy() -> Policy {
 fn arrival(policy: Policy) -> Arrival {
     let observer = Observer::new(&Metrics::new(), Decisions::Off).unwrap();
     Arrival {
-        request_id: "r-1".into(),
+        request_id: HeaderValue::from_static("r-1"),
         origin: Origin {
             client: [1, 2, 3, 4].into(),
-            forwarded_for: "1.2.3.4".to_owned(),
+            forwarded_for: HeaderValue::from_static("1.2.3.4"),
             proto: Proto::Https,
             host: Some("sms.example".parse().unwrap()),
         },

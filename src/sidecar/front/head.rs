@@ -1,6 +1,8 @@
 //! Has a whole request head arrived, and in time? Reads bytes and hands them on unchanged; what they mean is
 //! said by `framing`.
 
+use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
@@ -8,7 +10,7 @@ use pingora::prelude::timeout;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::framing::{self, BodyLength, Scanner};
 use crate::reply::Refusal;
@@ -51,25 +53,51 @@ pub(super) enum Opening {
     Closed,
 }
 
+/// What ends the wait for a request. Made once for a connection: a timer and a watch that are set up anew for every
+/// request cost more than reading its head.
+pub(super) struct Vigil {
+    patience: Pin<Box<Sleep>>,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Vigil {
+    pub(super) fn new(stopping: &ShutdownWatch) -> Self {
+        let mut stopping = stopping.clone();
+        Self {
+            patience: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            stopping: Box::pin(async move {
+                // An error means that nobody is left to stop us: that is a stop, too.
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            }),
+        }
+    }
+
+    /// How many bytes came; `None` when the time is over or we are stopping.
+    async fn first_bytes(
+        &mut self,
+        stream: &mut Stream,
+        bytes: &mut BytesMut,
+        idle: Duration,
+    ) -> Option<io::Result<usize>> {
+        self.patience.as_mut().reset(Instant::now() + idle);
+        tokio::select! {
+            biased;
+            read = stream.read_buf(bytes) => Some(read),
+            () = &mut self.patience => None,
+            () = &mut self.stopping => None,
+        }
+    }
+}
+
 /// Waits for the next request on a connection. `bytes` are those of it that came together with the one before.
-pub(super) async fn read(
-    stream: &mut Stream,
-    mut bytes: BytesMut,
-    rules: &HeadRules,
-    stopping: &mut ShutdownWatch,
-) -> Opening {
+pub(super) async fn read(stream: &mut Stream, mut bytes: BytesMut, rules: &HeadRules, vigil: &mut Vigil) -> Opening {
     if bytes.is_empty() {
         bytes.reserve(FIRST_READ);
-        let first = tokio::select! {
-            biased;
-            first = timeout(rules.idle, stream.read_buf(&mut bytes)) => first,
-            _ = stopping.wait_for(|stopping| *stopping) => return Opening::Closed,
-        };
-        if !matches!(first, Ok(Ok(1..))) {
+        if !matches!(vigil.first_bytes(stream, &mut bytes, rules.idle).await, Some(Ok(1..))) {
             return Opening::Closed;
         }
     }
-    let deadline = Instant::now() + rules.head;
+    let mut deadline = None;
     let mut scanner = Scanner::new(rules.limit);
     let mut recognised = false;
     loop {
@@ -90,7 +118,9 @@ pub(super) async fn read(
             }
         }
         bytes.reserve(FIRST_READ);
-        let left = deadline.saturating_duration_since(Instant::now());
+        // Most heads come whole, and need no look at the clock.
+        let now = Instant::now();
+        let left = deadline.get_or_insert(now + rules.head).saturating_duration_since(now);
         match timeout(left, stream.read_buf(&mut bytes)).await {
             Ok(Ok(1..)) => {}
             Ok(_) => return Opening::Closed,

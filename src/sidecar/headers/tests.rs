@@ -18,7 +18,7 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
 
 #[test]
 fn what_a_client_must_not_say_is_dropped() {
-    let mut request = request(&[
+    let request = request(&[
         ("Host", "a"),
         ("Content-Length", "5"),
         ("Content-Type", "application/json"),
@@ -54,9 +54,9 @@ fn what_a_client_must_not_say_is_dropped() {
         ("Expect", "100-continue"),
         ("X-Gatewardian", "kept: another word"),
     ]);
-    clean_request(&mut request);
+    let kept = for_the_gateway(request.headers.clone());
     assert_eq!(
-        names(&request.headers),
+        names(&kept),
         [
             "content-length",
             "content-type",
@@ -72,9 +72,8 @@ fn what_a_client_must_not_say_is_dropped() {
 fn a_trace_goes_on_if_it_is_one() {
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let left = |fields: &[(&str, &str)]| {
-        let mut request = request(fields);
-        clean_request(&mut request);
-        names(&request.headers).join(" ")
+        let request = request(fields);
+        names(&for_the_gateway(request.headers.clone())).join(" ")
     };
     let state = ("tracestate", "vendor=1");
     assert_eq!(left(&[("traceparent", good), state]), "traceparent tracestate");
@@ -129,7 +128,10 @@ fn found(forwarded: &[&str], peer: &str) -> (String, String) {
     }
     let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     let origin = origin(&headers, peer.parse().unwrap(), false, &trusted);
-    (origin.client.to_string(), origin.forwarded_for)
+    (
+        origin.client.to_string(),
+        origin.forwarded_for.to_str().unwrap().to_owned(),
+    )
 }
 
 #[test]

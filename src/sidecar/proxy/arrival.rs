@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateward_auth::UnixSeconds;
 use gateward_contract::uuid;
-use http::header;
+use http::{HeaderValue, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -27,10 +27,10 @@ pub(super) fn read(session: &Session, trusted: &[IpNet], edition: Arc<Edition>, 
     // A socket without an address is trusted by nobody.
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-    let request_id = match headers::sane_request_id(request.headers.get(REQUEST_ID)) {
-        Some(id) => id.into(),
-        None => uuid(gateward_boot::random::bytes()).into(),
-    };
+    let request_id = headers::sane_request_id(request.headers.get(REQUEST_ID))
+        .cloned()
+        .or_else(|| HeaderValue::try_from(uuid(gateward_boot::random::bytes())).ok())
+        .unwrap_or(HeaderValue::from_static(""));
     Arrival {
         request_id,
         origin: headers::origin(request, peer, tls, trusted),

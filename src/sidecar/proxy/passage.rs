@@ -179,7 +179,7 @@ impl Passage {
 pub(super) fn circumstances(context: &Context) -> Circumstances<'_> {
     let arrival: Option<&Arrival> = context.stage.arrival();
     Circumstances {
-        request_id: arrival.map_or("", |arrival| &arrival.request_id),
+        request_id: arrival.map_or("", Arrival::request_id),
         user_api: context.notes.user_api,
         wants_problem: arrival.is_some_and(|arrival| arrival.wants_problem),
     }
