@@ -265,7 +265,7 @@ async fn a_403_of_the_gateway_passes() {
 async fn every_kind_of_upstream_credential_is_sent_as_told() {
     let good = token(&["messages:list"]);
     let settings = |kind: &str| kind.to_owned();
-    let basic = settings("upstream: { url: 'URL', credential: basic, basic: { user: sms } }\n");
+    let basic = settings("upstream: { url: 'URL', credential: basic, basic: { user: user01 } }\n");
     let passthrough = settings("upstream: { url: 'URL', credential: passthrough }\n");
     let header = settings("upstream: { url: 'URL', credential: header, header: { name: X-Api-Key } }\n");
     for (yaml, extra, name, value) in [
@@ -273,7 +273,7 @@ async fn every_kind_of_upstream_credential_is_sent_as_told() {
             basic,
             ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"),
             "authorization",
-            "Basic c21zOnNlY3JldA==".to_owned(),
+            "Basic dXNlcjAxOnNlY3JldA==".to_owned(),
         ),
         (
             passthrough,
