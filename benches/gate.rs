@@ -123,7 +123,7 @@ fn steps(criterion: &mut Criterion, denylist: Denylist) {
     let request = request(&bearer);
     let observer = Observer::new(&Metrics::new(), Decisions::Off).unwrap();
     let arrival = Arrival {
-        request_id: "07070707-0707-4707-8707-070707070707".into(),
+        request_id: "07070707-0707-4707-8707-070707070707".parse().unwrap(),
         origin: headers::origin(&request, [127, 0, 0, 1].into(), false, &[]),
         method: request.method.clone(),
         edition: Arc::new(observer.edition(self::policy())),
