@@ -24,8 +24,6 @@ pub(crate) use row::Row;
 pub(crate) use statement::{Query, Statement};
 pub(crate) use value::Value;
 
-use sqlx::ConnectOptions;
-
 use crate::config;
 use mysql::MySql;
 use sqlite::Sqlite;
@@ -50,12 +48,9 @@ impl Database {
     /// When the file cannot be made, opened or brought up to date; when the server refuses us, or holds something else.
     pub(crate) async fn open(config: &config::Database) -> Result<Self, OpenError> {
         Ok(Self(match &config.url {
-            config::DatabaseUrl::Sqlite(path) => Backing::Sqlite(Sqlite::open(path, |o| logged(o, config)).await?),
-            config::DatabaseUrl::SqliteMemory => Backing::Sqlite(Sqlite::in_memory(|o| logged(o, config)).await?),
-            config::DatabaseUrl::MySql(server) => {
-                let options = logged(mysql::options(server), config);
-                Backing::MySql(MySql::open(options, config).await?)
-            }
+            config::DatabaseUrl::Sqlite(path) => Backing::Sqlite(Sqlite::open(path, config.debug).await?),
+            config::DatabaseUrl::SqliteMemory => Backing::Sqlite(Sqlite::in_memory(config.debug).await?),
+            config::DatabaseUrl::MySql(server) => Backing::MySql(MySql::open(mysql::options(server), config).await?),
         }))
     }
 
@@ -113,16 +108,6 @@ impl Database {
             Backing::Sqlite(file) => Connection::Sqlite(file.writer.acquire().await?),
             Backing::MySql(server) => Connection::MySql(server.acquire().await?),
         })
-    }
-}
-
-/// `database.debug`: statements without their values, or no statements at all.
-fn logged<O: ConnectOptions>(options: O, config: &config::Database) -> O {
-    let options = options.disable_statement_logging();
-    if config.debug {
-        options.log_statements(log::LevelFilter::Debug)
-    } else {
-        options
     }
 }
 

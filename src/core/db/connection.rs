@@ -33,11 +33,11 @@ impl Connection {
     pub(super) async fn execute(&mut self, query: Query<'_>) -> Result<Done, StoreError> {
         Ok(match self {
             Self::Sqlite(lease) => {
-                let query = sqlite(query);
+                let query = sqlite(query, lease.is_told());
                 lease.run(|connection| query.execute(connection)).await?.into()
             }
             Self::MySql(lease) => {
-                let query = mysql(query);
+                let query = mysql(query, lease.is_told());
                 lease.run(|connection| query.execute(connection)).await?.into()
             }
         })
@@ -46,12 +46,12 @@ impl Connection {
     pub(super) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite(lease) => {
-                let query = sqlite(query);
+                let query = sqlite(query, lease.is_told());
                 let rows = lease.run(|connection| query.fetch_all(connection)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::MySql(lease) => {
-                let query = mysql(query);
+                let query = mysql(query, lease.is_told());
                 let rows = lease.run(|connection| query.fetch_all(connection)).await?;
                 rows.into_iter().map(Row::MySql).collect()
             }
@@ -60,8 +60,12 @@ impl Connection {
 }
 
 macro_rules! bind {
-    ($database:ty, $rendered:expr) => {{
+    ($database:ty, $rendered:expr, $told:expr) => {{
         let Rendered { text, values } = $rendered;
+        if $told {
+            // Without values, which are people's.
+            tracing::debug!(statement = %text, values = values.len(), "asking the database");
+        }
         let mut query = sqlx::query::<$database>(safe(text));
         for value in values {
             query = match value {
@@ -78,12 +82,12 @@ macro_rules! bind {
 
 type Bound<'q, D> = sqlx::query::Query<'q, D, <D as sqlx::Database>::Arguments>;
 
-fn sqlite(query: Query<'_>) -> Bound<'_, sqlx::Sqlite> {
-    bind!(sqlx::Sqlite, render(query.statement.sqlite, query.bound, true))
+fn sqlite(query: Query<'_>, told: bool) -> Bound<'_, sqlx::Sqlite> {
+    bind!(sqlx::Sqlite, render(query.statement.sqlite, query.bound, true), told)
 }
 
-fn mysql(query: Query<'_>) -> Bound<'_, sqlx::MySql> {
-    bind!(sqlx::MySql, render(query.statement.mysql, query.bound, false))
+fn mysql(query: Query<'_>, told: bool) -> Bound<'_, sqlx::MySql> {
+    bind!(sqlx::MySql, render(query.statement.mysql, query.bound, false), told)
 }
 
 /// Texts are made of nothing but the statements' own and of `?`.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use sqlx::{
-    Error, MySqlConnection,
+    ConnectOptions as _, Error, MySqlConnection,
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
 };
 use tokio::time::timeout;
@@ -154,6 +154,7 @@ fn is_away(error: &Error) -> bool {
 pub(super) fn options(server: &config::DatabaseServer) -> MySqlConnectOptions {
     let password = String::from_utf8_lossy(server.password.expose());
     let options = MySqlConnectOptions::new()
+        .disable_statement_logging()
         .username(&server.user)
         .database(&server.name)
         .password(&password)
@@ -181,5 +182,6 @@ fn limits(config: &config::Database) -> Limits {
         lifetime: Some(LIFETIME),
         acquire: ACQUIRE_TIMEOUT,
         statement: Some(STATEMENT_TIMEOUT),
+        told: config.debug,
     }
 }

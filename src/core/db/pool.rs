@@ -102,6 +102,8 @@ pub(super) struct Limits {
     pub(super) acquire: Duration,
     /// How long a statement may take; then its connection is given up.
     pub(super) statement: Option<Duration>,
+    /// Whether statements are told to the log (`database.debug`).
+    pub(super) told: bool,
 }
 
 /// Connections to one database. A cheap handle.
@@ -275,6 +277,11 @@ impl<C: Backend> Lease<C> {
             Err(error) => !matches!(error, Error::Database(_)),
         };
         result
+    }
+
+    /// Whether statements are told to the log.
+    pub(super) fn is_told(&self) -> bool {
+        self.pool.limits.told
     }
 
     /// Begins a transaction.

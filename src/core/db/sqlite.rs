@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, ti
 
 use gateward_boot::folder;
 use sqlx::{
-    SqliteConnection,
+    ConnectOptions as _, SqliteConnection,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
@@ -37,28 +37,23 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens the file; folder (0700) and file (0600) are made if missing.
-    pub(super) async fn open(
-        path: &Path,
-        log: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions,
-    ) -> Result<Self, OpenError> {
+    pub(super) async fn open(path: &Path, told: bool) -> Result<Self, OpenError> {
         make_file(path)?;
-        let options = log(options()).filename(path);
+        let options = options().filename(path);
         let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
         // Before any reader: the log has to be there for them.
         let mut first = SqliteConnection::connect(&writing).await?;
         migrate(&mut first).await?;
         first.quit().await?;
         Ok(Self {
-            writer: Pool::new(writing, limits(1)),
-            reader: Pool::new(options.pragma("query_only", "ON"), limits(READERS)),
+            writer: Pool::new(writing, limits(1, told)),
+            reader: Pool::new(options.pragma("query_only", "ON"), limits(READERS, told)),
         })
     }
 
     /// A database that is gone with its one connection.
-    pub(super) async fn in_memory(
-        log: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions,
-    ) -> Result<Self, OpenError> {
-        let only = Pool::new(log(options()).filename(":memory:"), limits(1));
+    pub(super) async fn in_memory(told: bool) -> Result<Self, OpenError> {
+        let only = Pool::new(options().filename(":memory:"), limits(1, told));
         let mut lease = only.acquire().await?;
         lease.run(migrate).await?;
         drop(lease);
@@ -77,6 +72,7 @@ impl Sqlite {
 
 fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
+        .disable_statement_logging()
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         // INVARIANT(durable writes): FULL syncs the log at every commit, so that a write answered 2xx survives `kill -9`
@@ -90,7 +86,7 @@ fn migrate(connection: &mut SqliteConnection) -> Step<'_, ()> {
 }
 
 /// Connections that stay open: they cost nothing, and a database in memory ends with its last one.
-fn limits(connections: usize) -> Limits {
+fn limits(connections: usize, told: bool) -> Limits {
     Limits {
         open: connections,
         idle: connections,
@@ -98,6 +94,7 @@ fn limits(connections: usize) -> Limits {
         lifetime: None,
         acquire: ACQUIRE_TIMEOUT,
         statement: None,
+        told,
     }
 }
 

@@ -65,9 +65,11 @@ impl MariaDb {
 
     /// One with a folder that it can be started in again after it was killed: what a server writes at its very first
     /// start is safe when it has stopped in peace.
-    pub(crate) fn seasoned(folder: &Path) -> Self {
+    pub(crate) async fn seasoned(folder: &Path) -> Self {
         let mut server = Self::within(folder.to_owned());
         server.launch();
+        // A server that has not answered yet may not hear that it is to stop.
+        server.create().await;
         let mut child = server.child.take().unwrap();
         child.stdin.take().unwrap().write_all(b"gently\n").unwrap();
         child.wait().unwrap();

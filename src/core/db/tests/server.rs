@@ -109,6 +109,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
         lifetime: None,
         acquire: Duration::from_millis(10),
         statement: None,
+        told: false,
     };
     let pool: Pool<sqlx::MySqlConnection> = Pool::new(options(&server), limits);
     assert!(matches!(pool.acquire().await, Err(sqlx::Error::PoolTimedOut)));
@@ -117,7 +118,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
 #[tokio::test]
 async fn a_server_that_is_away_at_start_is_used_when_it_comes() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = MariaDb::seasoned(folder.path());
+    let mut server = MariaDb::seasoned(folder.path()).await;
     server.launch();
     let place = configured(DatabaseUrl::MySql(server.create().await));
     server.kill();
@@ -136,7 +137,7 @@ async fn a_server_that_is_away_at_start_is_used_when_it_comes() {
 #[tokio::test]
 async fn requests_fail_while_the_server_is_away_and_succeed_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = MariaDb::seasoned(folder.path());
+    let mut server = MariaDb::seasoned(folder.path()).await;
     server.launch();
     let database = configured(DatabaseUrl::MySql(server.create().await));
     let bench = Bench::with(|config| config.database = database).await;
