@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::tests::{Fixture, PHONE, TABLET, moment};
+use super::tests::{FOREIGN, Fixture, PHONE, TABLET, moment};
 use super::{ROWS_OF, clean, hash, limits, list, load, pull, report};
 use crate::Timestamp;
 use crate::db::testing::{Kind, on_both_databases, plan};
@@ -11,7 +11,8 @@ use crate::db::{Query, Statement};
 /// So many of a device that a database with a choice takes the index.
 const MANY: i64 = 2_000;
 
-/// Messages of two devices, half of them pending, with a recipient and a state each.
+/// Messages of three devices, half of them pending, with a recipient and a state each. Half of them belong to somebody
+/// else: were nearly all rows wanted, a database could as well read all of an index.
 async fn filled(kind: Kind) -> Fixture {
     let fixture = Fixture::new(kind).await;
     let fill = Statement::of(
@@ -22,7 +23,12 @@ async fn filled(kind: Kind) -> Fixture {
          WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2) \
          SELECT n, ?3, CONCAT('m', n), '', CASE WHEN n % 2 THEN 'Pending' ELSE 'Sent' END, ?4, ?4 FROM n",
     );
-    for (device, first) in [(PHONE, 1), (TABLET, MANY + 1)] {
+    for (device, first) in [
+        (PHONE, 1),
+        (TABLET, MANY + 1),
+        (FOREIGN, 2 * MANY + 1),
+        (FOREIGN, 3 * MANY + 1),
+    ] {
         for first in [first, first + MANY / 2] {
             // MariaDB recurses a thousand times and no more.
             let fill = fill.bind(first).bind(first + MANY / 2 - 1).bind(device);
@@ -34,7 +40,7 @@ async fn filled(kind: Kind) -> Fixture {
         "INSERT INTO message_states (message_id, state, updated_at) SELECT id, 'Pending', created_at FROM messages",
     ] {
         let fill = Statement::same(statement).query();
-        assert_eq!(fill.execute(&fixture.database).await.unwrap().rows, 4_000);
+        assert_eq!(fill.execute(&fixture.database).await.unwrap().rows, 8_000);
     }
     let analyze = Statement::of("ANALYZE", "ANALYZE TABLE messages, message_recipients, message_states");
     analyze.query().fetch_all(&fixture.database).await.ok();

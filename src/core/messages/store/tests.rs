@@ -20,7 +20,7 @@ use crate::users::UserId;
 const TTL: Duration = Duration::from_secs(300);
 pub(super) const PHONE: &str = "phone-000000000000000";
 pub(super) const TABLET: &str = "tablet-00000000000000";
-const FOREIGN: &str = "foreign-0000000000000";
+pub(super) const FOREIGN: &str = "foreign-0000000000000";
 
 /// A database with the users ALICE (two devices) and BOB (one), and what keeps its folder.
 pub(super) struct Fixture {
