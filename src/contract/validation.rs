@@ -3,7 +3,11 @@
 
 use std::fmt;
 
-/// The rules that a body breaks, in the order of its fields.
+/// So many are told. The reference tells all, which are some hundred megabytes for a body of four that is a list of
+/// empty objects; nobody reads on after a hundred.
+const MOST: usize = 100;
+
+/// The rules that a body breaks, in the order of its fields; not more than the first 100.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -22,7 +26,9 @@ impl Violations {
     /// Notes that the field `key` (with its struct: `Message.PhoneNumbers[0]`, `[0].ID`) breaks `rule` (`required`,
     /// `min`, `max`, `oneof`, …). The validator reports one rule per field: the caller stops at the first.
     pub fn add(&mut self, key: impl Into<String>, rule: &'static str) {
-        self.0.push(Violation { key: key.into(), rule });
+        if self.0.len() < MOST {
+            self.0.push(Violation { key: key.into(), rule });
+        }
     }
 
     /// [`add`](Self::add) unless `holds`; gives `holds` back, so that later rules of the field can be skipped.
@@ -111,6 +117,21 @@ mod tests {
                 .to_owned())
         );
         assert_eq!(Violations::new().finish(), Ok(()));
+    }
+
+    #[test]
+    fn only_the_first_hundred_are_told() {
+        let mut violations = Violations::new();
+        for index in 0..1_000 {
+            violations.add(format!("[{index}].ID"), "required");
+        }
+        let text = violations.to_string();
+        assert_eq!(text.lines().count(), 100);
+        assert!(
+            text.lines()
+                .last()
+                .is_some_and(|last| last.starts_with("Key: '[99].ID' "))
+        );
     }
 
     #[test]

@@ -77,9 +77,18 @@ pub(crate) fn read(body: &Value) -> Result<Vec<RawReport>, Refusal> {
         missing.add("", "required");
         return Err(missing.into());
     };
-    let reports = items.iter().map(RawReport::read);
-    let reports: Vec<_> = reports.collect::<Result<_, _>>()?;
-    violations(&reports).finish()?;
+    let mut found = Violations::new();
+    let mut reports = Vec::new();
+    // All are read, because a wrong type anywhere comes first, but nothing is kept that is of no use any more: a body of
+    // 4 MiB may be a million empty reports.
+    for (index, item) in items.iter().enumerate() {
+        let report = RawReport::read(item)?;
+        report.check(index, &mut found);
+        if found.is_empty() {
+            reports.push(report);
+        }
+    }
+    found.finish()?;
     Ok(reports)
 }
 
@@ -95,30 +104,17 @@ impl RawReport {
             states: times.into_iter().map(|(state, at)| (state, at.into())).collect(),
         })
     }
-}
 
-impl RawRecipient {
-    fn read(item: &Object<'_>) -> Result<Self, ParseError> {
-        Ok(Self {
-            phone_number: item.opt_string("phoneNumber")?.unwrap_or_default(),
-            state: item.opt_string("state")?.unwrap_or_default(),
-            error: item.opt_string("error")?,
-        })
-    }
-}
-
-/// The fields that a list of reports must not lack, one line each.
-fn violations(reports: &[RawReport]) -> Violations {
-    let mut found = Violations::new();
-    for (index, report) in reports.iter().enumerate() {
+    /// The fields that it must not lack, one line each, as the report at `index` of the list.
+    fn check(&self, index: usize, found: &mut Violations) {
         let mut check = |path: &str, rule: Option<&'static str>| {
             if let Some(rule) = rule {
                 found.add(format!("[{index}].{path}"), rule);
             }
         };
-        check("ID", text_rule(&report.id, MAX_ID));
-        check("State", text_rule(&report.state, usize::MAX));
-        match report.recipients.as_deref() {
+        check("ID", text_rule(&self.id, MAX_ID));
+        check("State", text_rule(&self.state, usize::MAX));
+        match self.recipients.as_deref() {
             None => check("Recipients", Some("required")),
             Some([]) => check("Recipients", Some("min")),
             Some(recipients) => {
@@ -131,7 +127,16 @@ fn violations(reports: &[RawReport]) -> Violations {
             }
         }
     }
-    found
+}
+
+impl RawRecipient {
+    fn read(item: &Object<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
+            phone_number: item.opt_string("phoneNumber")?.unwrap_or_default(),
+            state: item.opt_string("state")?.unwrap_or_default(),
+            error: item.opt_string("error")?,
+        })
+    }
 }
 
 fn text_rule(text: &str, longest: usize) -> Option<&'static str> {

@@ -51,10 +51,15 @@ async fn take(queue: &Queue, body: &RawBody) -> Result<(), ApiError> {
     if items.is_empty() {
         return Err(ApiError::bad_request("Empty request"));
     }
-    // Types first: a list that cannot be read is refused as a whole.
-    let items = items.iter().map(Notification::relayed).collect::<Result<Vec<_>, _>>();
-    for item in items.map_err(raw)? {
-        if let Err(error) = queue.put(item?).await {
+    // Types first: a list that cannot be read is refused as a whole. Nothing is kept of that: anybody may ask, and one
+    // body may hold a million mistakes.
+    for item in &items {
+        // Whether rules are broken is the next question.
+        let _ = Notification::relayed(item).map_err(raw)?;
+    }
+    for item in &items {
+        let notification = Notification::relayed(item).map_err(raw)??;
+        if let Err(error) = queue.put(notification).await {
             tracing::error!(%error, "a relayed push is lost");
         }
     }
@@ -153,6 +158,23 @@ mod tests {
             bench.send(untyped).await.refusal(),
             (400, "Unprocessable Entity".to_owned())
         );
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_a_bad_one_is_queued_but_nothing_of_a_list_that_cannot_be_read() {
+        let bench = Bench::new().await;
+        let good = r#"{"token":"a","event":"MessageEnqueued"}"#;
+        // Push is off here: what would be queued is counted.
+        let counted = async |times: &str| {
+            let metrics = bench.ask("GET", "/metrics", "").await.body;
+            metrics.contains(&format!("\nsms_push_errors_total {times}\n"))
+        };
+        let unreadable = tell(&bench, "203.0.113.1", &format!(r#"[{good},{{}},{{"token":1}}]"#)).await;
+        assert!(unreadable.refusal().1.starts_with("json: "));
+        assert!(counted("0").await);
+        let bad = tell(&bench, "203.0.113.1", &format!("[{good},{{}},{good}]")).await;
+        assert!(bad.refusal().1.starts_with("failed to validate: "));
+        assert!(counted("1").await);
     }
 
     #[tokio::test]

@@ -110,6 +110,20 @@ fn what_the_phone_calls_pending_is_processed() {
 }
 
 #[test]
+fn a_list_of_nothing_but_mistakes_is_told_a_hundred_of_them() {
+    let body = format!("[{}{{}}]", "{},".repeat(999));
+    let refused = reports(&body).unwrap_err();
+    assert_eq!(refused.lines().count(), 100);
+    assert!(
+        refused.lines().last().unwrap().starts_with("Key: '[33].ID' "),
+        "{refused}"
+    );
+    let wrong_type = format!("[{}{{\"id\":1}}]", "{},".repeat(999));
+    let refused = reports(&wrong_type).unwrap_err();
+    assert!(refused.starts_with("failed to parse body: "), "{refused}");
+}
+
+#[test]
 fn reports_that_make_no_sense_are_ignored() {
     let with = |state: &str, of_recipient: &str, error: &str, states: &str| {
         format!(
