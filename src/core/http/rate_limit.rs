@@ -1,9 +1,12 @@
 //! How often may a client ask for something that needs no credential (WIRE §1.12)?
 //!
-//! A sliding window per address, in this process: what came in the window before counts by the part of it that the last
+//! A sliding window per client, which is an IPv4 address or the 64 bits of an IPv6 network, in this process: what came in the window before counts by the part of it that the last
 //! window's length still covers. Refused requests count, too. It knows no route.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -18,7 +21,10 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// So many addresses are remembered at once: a few megabytes.
+/// One subscriber has that much of an IPv6 address to choose freely (RFC 6177): only the rest says who asks.
+const INTERFACE_BITS: u32 = 64;
+
+/// So many clients are remembered at once: a few megabytes.
 const ADDRESSES: u64 = 50_000;
 
 /// At most so many requests of one address in a window.
@@ -93,7 +99,7 @@ impl RateLimiter {
             reset: self.window,
         };
         // One request of an address at a time: two at once must not both be the last.
-        self.clients.entry(client).and_compute_with(|known| {
+        self.clients.entry(subscriber(client)).and_compute_with(|known| {
             let mut hits = self.at(known.map(moka::Entry::into_value), now);
             hits.current = hits.current.saturating_add(1);
             standing = self.standing(hits, now);
@@ -137,7 +143,16 @@ impl RateLimiter {
     }
 }
 
+/// Who an address belongs to, by its first address.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> INTERFACE_BITS << INTERFACE_BITS).into(),
+    }
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -158,6 +173,18 @@ mod tests {
         let seen: Vec<_> = (0..6).map(|_| remaining(&limiter, 1_000)).collect();
         assert_eq!(seen, [Some(4), Some(3), Some(2), Some(1), Some(0), None]);
         assert_eq!(limiter.count(OTHER, 1_000).remaining, Some(4));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let limiter = limiter();
+        let left = |address: &str| limiter.count(address.parse().unwrap(), 1_000).remaining;
+        assert_eq!(left("2001:db8:0:1::1"), Some(4));
+        assert_eq!(left("2001:db8:0:1:ffff:ffff:ffff:ffff"), Some(3));
+        assert_eq!(left("2001:db8:0:2::1"), Some(4));
+        assert_eq!(left("192.0.2.1"), Some(4));
+        assert_eq!(left("::ffff:192.0.2.1"), Some(3), "the same in other words");
+        assert_eq!(left("::ffff:192.0.2.2"), Some(4));
     }
 
     #[test]

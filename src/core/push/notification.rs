@@ -12,6 +12,11 @@ use serde::Serialize;
 
 use crate::events::{Event, Kind};
 
+/// Characters of a token that the relay takes: those of FCM have about 160, and whoever asks is a stranger.
+const LONGEST_TOKEN: usize = 4096;
+/// Bytes of names and values that the relay takes: FCM takes no more in a whole message.
+const LARGEST_DATA: usize = 4096;
+
 /// One event for one push token.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Notification {
@@ -84,8 +89,12 @@ impl Notification {
         let data = fields.opt_string_map("data")?;
         let kind = Kind::named(event);
         let mut broken = Violations::new();
-        broken.check(!token.is_empty(), "PushNotification.Token", "required");
+        if broken.check(!token.is_empty(), "PushNotification.Token", "required") {
+            broken.max_chars(Some(token), LONGEST_TOKEN, "PushNotification.Token");
+        }
         broken.check(kind.is_some(), "PushNotification.Event", "oneof");
+        let size = data.iter().flatten().map(|(name, value)| name.len() + value.len());
+        broken.check(size.sum::<usize>() <= LARGEST_DATA, "PushNotification.Data", "max");
         Ok(match (broken.finish(), kind) {
             (Ok(()), Some(kind)) => Ok(Self {
                 token: token.to_owned(),
@@ -142,7 +151,11 @@ impl Waiting {
         let value = json::parse(bytes).ok()?;
         let fields = Object::of(&value, "PushNotification").ok()?;
         Some(Self {
-            notification: Notification::relayed(&fields).ok()?.ok()?,
+            notification: Notification {
+                token: fields.opt_str("token").ok()??.to_owned(),
+                kind: Kind::named(fields.opt_str("event").ok()??)?,
+                data: fields.opt_string_map("data").ok()?,
+            },
             failures: fields.opt_uint8("failures").ok()?.unwrap_or_default(),
         })
     }

@@ -29,6 +29,9 @@ use crate::{
 /// A notification that failed so often is dropped, and its token is given up for [`GIVEN_UP_FOR`].
 const TRIES: u8 = 3;
 const GIVEN_UP_FOR: Duration = Duration::from_secs(15 * 60);
+/// While so many wait, nothing more is taken from other gateways, who need no credential: some hundred megabytes at most
+/// in practice, and what our own users cause still gets in.
+const MOST_WAITING: usize = 50_000;
 /// How long a stopping process waits for pushes that are under way.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 /// Nobody may tell us to wait longer than this.
@@ -73,9 +76,18 @@ impl Queue {
         self.courier.is_some()
     }
 
+    /// [`put`](Self::put) for somebody else: dropped, and counted as an error, while too many wait.
+    pub(super) async fn relay(&self, notification: Notification) -> Result<(), Unavailable> {
+        if self.backlog.len().await? >= MOST_WAITING {
+            self.metrics.errors.inc();
+            return Ok(());
+        }
+        self.put(notification).await
+    }
+
     /// Puts a notification into the queue, in the place of an earlier one of its kind. Waits for nobody but the shared
     /// state. A token that is given up gets nothing, which is no error; so does everybody while push is off.
-    pub(super) async fn put(&self, notification: Notification) -> Result<(), Unavailable> {
+    async fn put(&self, notification: Notification) -> Result<(), Unavailable> {
         if !self.is_on() {
             self.metrics.errors.inc();
             return Ok(());

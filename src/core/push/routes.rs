@@ -8,10 +8,10 @@ use axum::{
     response::Response,
     routing::post,
 };
-use gateward_contract::Object;
+use gateward_contract::{Object, Value};
 use serde::Serialize;
 
-use super::{notification::Notification, queue::Queue};
+use super::{notification::Notification, queue::Queue, upstream::AT_ONCE};
 use crate::{
     App,
     http::{ApiError, ClientAddress, Json, RateLimiter, RawBody, Routes},
@@ -45,6 +45,11 @@ async fn relay(State(app): State<Arc<App>>, ClientAddress(client): ClientAddress
 async fn take(queue: &Queue, body: &RawBody) -> Result<(), ApiError> {
     let raw = |error: gateward_contract::ParseError| ApiError::bad_request(error.detail().to_owned());
     let value = body.json().map_err(raw)?;
+    if let Value::Array(items) = &value
+        && items.len() > AT_ONCE
+    {
+        return Err(ApiError::bad_request(format!("Too many items: at most {AT_ONCE}")));
+    }
     let items = Object::list_of(&value, "PushNotification")
         .map_err(raw)?
         .unwrap_or_default();
@@ -59,7 +64,7 @@ async fn take(queue: &Queue, body: &RawBody) -> Result<(), ApiError> {
     }
     for item in &items {
         let notification = Notification::relayed(item).map_err(raw)??;
-        if let Err(error) = queue.put(notification).await {
+        if let Err(error) = queue.relay(notification).await {
             tracing::error!(%error, "a relayed push is lost");
         }
     }
@@ -123,6 +128,9 @@ mod tests {
         let bench = Bench::new().await;
         let required = "Key: 'PushNotification.Token' Error:Field validation for 'Token' failed on the 'required' tag";
         let one_of = "Key: 'PushNotification.Event' Error:Field validation for 'Event' failed on the 'oneof' tag";
+        let too_long = |field: &str| {
+            format!("Key: 'PushNotification.{field}' Error:Field validation for '{field}' failed on the 'max' tag")
+        };
         for (number, (body, text)) in [
             ("", "unexpected end of JSON input".to_owned()),
             ("[]", "Empty request".to_owned()),
@@ -145,6 +153,21 @@ mod tests {
             ),
             (r#"[{"token":"t"}]"#, format!("failed to validate: {one_of}")),
             ("[{}]", format!("failed to validate: {required}\n{one_of}")),
+            (
+                &format!(r#"[{{"token":"{}","event":"MessageEnqueued"}}]"#, "t".repeat(4097)),
+                format!("failed to validate: {}", too_long("Token")),
+            ),
+            (
+                &format!(
+                    r#"[{{"token":"t","event":"MessageEnqueued","data":{{"a":"{}"}}}}]"#,
+                    "b".repeat(4096)
+                ),
+                format!("failed to validate: {}", too_long("Data")),
+            ),
+            (
+                &format!("[1{}]", ",1".repeat(5_000)),
+                "Too many items: at most 5000".to_owned(),
+            ),
         ]
         .into_iter()
         .enumerate()

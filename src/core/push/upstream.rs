@@ -12,8 +12,8 @@ use super::{
 
 /// The name that public gateways know private ones by.
 const USER_AGENT: &str = "sms-gate/1.x (server; golang)";
-/// So many in one request: it stays well below the 4 MiB that a gateway takes.
-const AT_ONCE: usize = 5_000;
+/// So many in one request, sent or taken: it stays well below the 4 MiB that a gateway takes.
+pub(super) const AT_ONCE: usize = 5_000;
 /// How long to wait after "too many requests" without a time: the relay counts by the minute.
 const CALM_DOWN: Duration = Duration::from_secs(60);
 

@@ -62,6 +62,18 @@ impl Backlog {
         }
     }
 
+    /// How much waits.
+    pub(crate) async fn len(&self) -> Result<usize, Unavailable> {
+        match &self.0 {
+            Store::Memory(waiting) => Ok(lock(waiting).len()),
+            Store::Redis(link, name) => {
+                let mut command = cmd("HLEN");
+                command.arg(name);
+                link.ask(async |connection| command.query_async(connection).await).await
+            }
+        }
+    }
+
     /// All that waits; nobody else gets it then.
     pub(crate) async fn drain(&self) -> Result<HashMap<String, Bytes>, Unavailable> {
         match &self.0 {
@@ -103,10 +115,12 @@ mod tests {
         backlog.put_back("a", "older").await.unwrap();
         backlog.put_back("b", &b"\0\xff"[..]).await.unwrap();
         other.put("a", "of another name").await.unwrap();
+        assert_eq!((backlog.len().await, other.len().await), (Ok(2), Ok(1)));
         let expected = [("a", &b"new"[..]), ("b", b"\0\xff")];
         let expected = expected.map(|(key, value)| (key.to_owned(), Bytes::from(value)));
         assert_eq!(backlog.drain().await, Ok(expected.into()));
         assert_eq!(backlog.drain().await, Ok(HashMap::new()));
+        assert_eq!(backlog.len().await, Ok(0));
         assert_eq!(other.drain().await.map(|all| all.len()), Ok(1));
     }
 

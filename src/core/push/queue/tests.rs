@@ -106,6 +106,23 @@ async fn a_newer_event_of_a_kind_takes_the_place_of_the_one_that_waits() {
 }
 
 #[tokio::test]
+async fn others_get_nothing_into_a_full_queue_but_we_do() {
+    let pushing = Pushing::new().await;
+    let of = |token: &str| Notification::of(token, &Event::plain(Kind::MessageEnqueued));
+    for number in 1..MOST_WAITING {
+        pushing.queue.backlog.put(&number.to_string(), "").await.unwrap();
+    }
+    pushing.queue.relay(of("last")).await.unwrap();
+    pushing.queue.relay(of("too many")).await.unwrap();
+    pushing.enqueue("ours", Kind::MessageEnqueued).await;
+    assert!(pushing.counted("sms_push_errors_total 1"));
+    pushing.flush_with(202).await;
+    assert_eq!(pushing.requests(), [["last:MessageEnqueued", "ours:MessageEnqueued"]]);
+    pushing.queue.relay(of("again")).await.unwrap();
+    assert_eq!(pushing.queue.backlog.len().await, Ok(1));
+}
+
+#[tokio::test]
 async fn what_failed_is_tried_again_and_given_up_at_the_third_time() {
     let pushing = Pushing::new().await;
     pushing.enqueue("a", Kind::MessageEnqueued).await;
