@@ -2,8 +2,8 @@
 //! one of them takes all at once ([`Backlog`]), and words to each other ([`PubSub`]).
 //!
 //! Each lives in this process alone or in a Redis. A Redis that is away or hangs holds nobody up: every operation ends
-//! within [`link::ANSWER_WITHIN`], most at once, and whoever asked goes on without. What the values mean is the business
-//! of whoever keeps them.
+//! within [`link::ANSWER_WITHIN`] (taking a backlog, within [`link::LONGEST_ANSWER`]), most at once, and whoever asked
+//! goes on without. What the values mean is the business of whoever keeps them.
 
 mod address;
 mod backlog;

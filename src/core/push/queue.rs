@@ -139,9 +139,15 @@ impl Queue {
         if self.is_paused() {
             return;
         }
-        let Ok(kept) = self.backlog.drain().await else {
+        let kept = match self.backlog.drain().await {
+            Ok(kept) => kept,
             // Whoever lost the shared state has said so; what waits there goes on waiting.
-            return;
+            Err(error) if error.was_not_asked() => return,
+            Err(error) => {
+                tracing::error!(%error, "the pushes that waited may be lost");
+                self.metrics.errors.inc();
+                return;
+            }
         };
         let batch: Vec<Waiting> = kept.values().filter_map(|bytes| Waiting::from_bytes(bytes)).collect();
         if batch.is_empty() {

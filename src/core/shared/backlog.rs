@@ -3,12 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use redis::cmd;
 
 use super::PREFIX;
-use super::link::{Link, Unavailable};
+use super::link::{LONGEST_ANSWER, Link, Unavailable};
+
+/// How long an answer with all that waits may take. It is many times larger than others, nobody is held up by it, and what
+/// was taken out is lost when nobody waits for it any more.
+const DRAINED_WITHIN: Duration = LONGEST_ANSWER;
 
 /// A cheap handle. All methods fail with [`Unavailable`] when Redis does; in memory they never do.
 #[derive(Clone, Debug)]
@@ -74,7 +79,7 @@ impl Backlog {
         }
     }
 
-    /// All that waits; nobody else gets it then.
+    /// All that waits; nobody else gets it then. An error loses what waited, unless Redis was not asked.
     pub(crate) async fn drain(&self) -> Result<HashMap<String, Bytes>, Unavailable> {
         match &self.0 {
             Store::Memory(waiting) => Ok(std::mem::take(&mut lock(waiting))),
@@ -82,8 +87,9 @@ impl Backlog {
                 let mut taken = redis::pipe();
                 taken.atomic().cmd("HGETALL").arg(name);
                 taken.cmd("UNLINK").arg(name).ignore();
-                let (all,): (HashMap<String, Vec<u8>>,) =
-                    link.ask(async |connection| taken.query_async(connection).await).await?;
+                let (all,): (HashMap<String, Vec<u8>>,) = link
+                    .ask_within(DRAINED_WITHIN, async |connection| taken.query_async(connection).await)
+                    .await?;
                 Ok(all.into_iter().map(|(key, value)| (key, value.into())).collect())
             }
         }
@@ -99,12 +105,14 @@ fn lock(waiting: &Mutex<HashMap<String, Bytes>>) -> MutexGuard<'_, HashMap<Strin
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::collections::HashMap;
+    use std::time::Instant;
 
     use axum::body::Bytes;
     use gateward_auth::Secret;
     use gateward_boot::clock::Clock;
 
     use crate::config::Backend;
+    use crate::shared::link::ANSWER_WITHIN;
     use crate::shared::redis_server::RedisServer;
     use crate::shared::{Backlog, Caches};
 
@@ -146,5 +154,27 @@ mod tests {
         let mut sizes = [ours.unwrap().len(), theirs.unwrap().len()];
         sizes.sort_unstable();
         assert_eq!(sizes, [0, 100]);
+    }
+
+    #[tokio::test]
+    async fn what_redis_takes_its_time_to_give_is_not_lost() {
+        let server = RedisServer::start().await;
+        let backend = Backend::Redis(Secret::new(server.url()));
+        let caches = Caches::open(&backend, Clock::system()).await.unwrap();
+        let backlog = caches.backlog("first");
+        backlog.put("a", "x").await.unwrap();
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut other = client.get_multiplexed_async_connection().await.unwrap();
+        let slowly = ANSWER_WITHIN.as_millis() * 3;
+        let mut pause = redis::cmd("CLIENT");
+        pause.arg("PAUSE").arg(slowly.to_string()).arg("ALL");
+        pause.exec_async(&mut other).await.unwrap();
+        let start = Instant::now();
+        assert_eq!(backlog.drain().await.map(|all| all.len()), Ok(1));
+        assert!(
+            start.elapsed() > ANSWER_WITHIN,
+            "Redis was not slow: {:?}",
+            start.elapsed()
+        );
     }
 }

@@ -15,6 +15,8 @@ use super::address::{self, AddressError};
 
 /// Nobody waits longer for an answer (WIRE §6.7).
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(100);
+/// The longest limit that a question may have instead ([`Link::ask_within`]).
+pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 /// A connection that is not made and logged in by then is given up.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// An idle connection is asked whether it lives this often, so that nobody finds out by losing his question.
@@ -28,12 +30,22 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 #[error("shared state is not available: {0}")]
 pub(crate) struct Unavailable(pub(crate) Trouble);
 
+impl Unavailable {
+    /// Whether nothing was done for certain.
+    pub(crate) fn was_not_asked(self) -> bool {
+        self.0 == Trouble::Away
+    }
+}
+
 /// What is wrong with Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
-    /// There is no connection.
+    /// There is no connection: nothing was asked.
     #[error("not connected")]
     Away,
+    /// The connection broke after it was asked.
+    #[error("the connection broke")]
+    Broken,
     /// It did not answer in time.
     #[error("no answer in time")]
     Slow,
@@ -94,15 +106,24 @@ impl Link {
         &self,
         question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, Unavailable> {
+        self.ask_within(ANSWER_WITHIN, question).await
+    }
+
+    /// Asks, and waits as long as `limit`, [`LONGEST_ANSWER`] at most: for what nobody waits for who must not be held up.
+    pub(super) async fn ask_within<T>(
+        &self,
+        limit: Duration,
+        question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, Unavailable> {
         let shared = &self.0.shared;
         let Some((session, mut connection)) = shared.lock().clone() else {
             return Err(Unavailable(Trouble::Away));
         };
-        match tokio::time::timeout(ANSWER_WITHIN, question(&mut connection)).await {
+        match tokio::time::timeout(limit, question(&mut connection)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if is_about_the_connection(&error) => {
                 shared.give_up(session, &error);
-                Err(Unavailable(Trouble::Away))
+                Err(Unavailable(Trouble::Broken))
             }
             Ok(Err(error)) => {
                 if shared.complained.swap(session, Ordering::AcqRel) != session {
@@ -167,8 +188,8 @@ async fn keep(shared: Arc<Shared>, tried: oneshot::Sender<()>) {
     for session in 1.. {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
-            // Ours is shorter; this one ends what nobody waits for any more.
-            .set_response_timeout(Some(CONNECT_WITHIN));
+            // Ours are not longer; this one ends what nobody waits for any more.
+            .set_response_timeout(Some(LONGEST_ANSWER));
         let connecting = shared.client.get_multiplexed_async_connection_with_config(&config);
         let connected = within(CONNECT_WITHIN, connecting).await;
         let connected = match connected {

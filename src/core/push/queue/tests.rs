@@ -12,7 +12,7 @@ use super::*;
 use crate::config::{Backend, DatabaseUrl, Mode};
 use crate::events::Kind;
 use crate::push::testing::{Seen, Service, refusal, status};
-use crate::shared::redis_server::RedisServer;
+use crate::shared::{Trouble, redis_server::RedisServer};
 use crate::testing::{START_SECS, config};
 
 /// A private gateway's queue and the relay that it tells.
@@ -259,6 +259,29 @@ async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
     there.enqueue("a", &event).await.unwrap();
     there.flush().await;
     assert_eq!(relay.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_are_not() {
+    let mut redis = RedisServer::start().await;
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.gateway.mode = Mode::Private;
+    config.cache = Backend::Redis(Secret::new(redis.url()));
+    let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
+    let registry = Registry::new();
+    let queue = Queue::new(&config, &caches, &registry, &Clock::system()).unwrap();
+    redis.hang().await;
+    tokio::time::pause();
+    queue.flush().await;
+    tokio::time::resume();
+    let expected = "\nsms_push_errors_total 1\n";
+    assert!(registry.text().unwrap().contains(expected));
+    redis.kill().await;
+    while queue.backlog.len().await != Err(Unavailable(Trouble::Away)) {
+        tokio::task::yield_now().await;
+    }
+    queue.flush().await;
+    assert!(registry.text().unwrap().contains(expected));
 }
 
 #[tokio::test]
