@@ -19,6 +19,8 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 /// The longest that an assertion may be good for.
 const ASSERTION_SECS: i64 = 3600;
+/// No token is kept for longer, whatever the service says about it: the real one says an hour.
+const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 /// A token is renewed so long before it expires, or in the last tenth of its life, if that is later.
 const MARGIN: Duration = Duration::from_secs(300);
 
@@ -112,7 +114,7 @@ impl Access {
         let header = HeaderValue::from_str(&format!("Bearer {}", granted.access_token));
         let mut header = header.map_err(|_| AccessError::Answer)?;
         header.set_sensitive(true);
-        let lifetime = Duration::from_secs(granted.expires_in);
+        let lifetime = Duration::from_secs(granted.expires_in).min(LONGEST_LIFE);
         Ok(Held {
             header,
             renew_at: Instant::now() + lifetime.saturating_sub(MARGIN.min(lifetime / 10)),

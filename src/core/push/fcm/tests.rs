@@ -154,6 +154,18 @@ async fn a_token_that_is_refused_is_renewed_once_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_token_for_ever_is_good_for_a_day() {
+    let google = Google::with(u64::MAX, |_| Some(status(200))).await;
+    for purchases in 1..=2 {
+        assert_eq!(google.deliver(2).await.outcomes, [Outcome::Sent; 2]);
+        assert_eq!(google.purchases().len(), purchases);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(86_400)).await;
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
 async fn a_send_that_is_refused_twice_has_failed() {
     let google = Google::sending(|_| status(401)).await;
     assert_eq!(google.deliver(1).await.outcomes, [Outcome::Failed]);
