@@ -9,7 +9,7 @@ mod requests;
 mod routes;
 mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 pub(crate) use model::DeviceId;
 pub(crate) use model::{Device, DeviceView, Elsewhere, NewDevice, PushTarget, SimCard};
@@ -20,7 +20,7 @@ pub(crate) use routes::routes;
 use crate::{
     Timestamp,
     db::{Database, StoreError},
-    shared::{PubSub, Topic},
+    shared::{PubSub, Teller, Topic},
     users::{NewUser, UserError, UserId, Users},
 };
 use known::KnownDevices;
@@ -32,8 +32,9 @@ pub(crate) struct Devices {
     store: Store,
     known: KnownDevices,
     online: Online,
-    /// Hear of it when a device is changed or deleted.
     others: PubSub,
+    /// Tells them when a device is changed or deleted.
+    teller: Teller<Elsewhere>,
 }
 
 impl Devices {
@@ -42,6 +43,7 @@ impl Devices {
             store: Store(database),
             known: KnownDevices::new(),
             online: Online::new(online),
+            teller: Teller::new(others.clone(), Topic::Devices, known::TTL),
             others,
         }
     }
@@ -91,7 +93,10 @@ impl Devices {
     ) -> Result<(), StoreError> {
         self.store.update(&device.id, push_token, sim_cards, now).await?;
         self.known.forget(&device.token);
-        self.tell_others(&device.id, false);
+        self.teller.tell(Elsewhere {
+            device_id: Some(device.id.as_str().to_owned()),
+            deleted: Vec::new(),
+        });
         Ok(())
     }
 
@@ -119,34 +124,17 @@ impl Devices {
         Ok(device.iter().map(|device| PushTarget::from(&**device)).collect())
     }
 
-    /// Another process changed or deleted a device.
+    /// Another process changed or deleted a device, or several.
     pub(crate) fn changed_elsewhere(&self, change: &Elsewhere) {
-        self.known.forget_by_id(&DeviceId::stored(&change.device_id));
+        match &change.device_id {
+            Some(id) => self.known.forget_by_id(&DeviceId::stored(id)),
+            None => self.known.forget_all(),
+        }
     }
 
     /// Other processes changed devices, and nobody knows which.
     pub(crate) fn forget_all(&self) {
         self.known.forget_all();
-    }
-
-    /// Tells the other processes that a device is no longer what they know: again and again while we cannot be heard, for
-    /// as long as they may know it.
-    fn tell_others(&self, device: &DeviceId, deleted: bool) {
-        if !self.others.has_others() {
-            return;
-        }
-        let (others, device_id) = (self.others.clone(), device.as_str().to_owned());
-        tokio::spawn(async move {
-            let change = Elsewhere { device_id, deleted };
-            let mut told = others.publish(Topic::Devices, &change).await;
-            for _ in 0..known::TTL.as_secs() {
-                if told.is_ok() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                told = others.publish(Topic::Devices, &change).await;
-            }
-        });
     }
 
     /// A user's devices, by id.
@@ -167,7 +155,10 @@ impl Devices {
     /// The device is in the database no more: neither this process nor another may know it.
     pub(crate) fn was_deleted(&self, id: &DeviceId, token: &str) {
         self.known.forget(token);
-        self.tell_others(id, true);
+        self.teller.tell(Elsewhere {
+            device_id: Some(id.as_str().to_owned()),
+            deleted: vec![id.as_str().to_owned()],
+        });
     }
 
     /// Writes down which devices were seen since the last time, and says how many.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, users::UserId};
+use crate::{Timestamp, shared::Word, users::UserId};
 
 /// A device's id: 21 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,12 +60,28 @@ impl From<&Device> for PushTarget {
     }
 }
 
-/// What one process tells the others of a device.
+/// What one process tells the others of its devices.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Elsewhere {
-    pub(crate) device_id: String,
-    /// Else it was changed.
-    pub(crate) deleted: bool,
+    /// Without: some devices, and nobody knows which.
+    pub(crate) device_id: Option<String>,
+    /// Those that are gone: the latest [`MOST_GONE`], which is far more than anybody deletes by hand.
+    pub(crate) deleted: Vec<String>,
+}
+
+/// A stream of a device that nobody speaks of ends by its age.
+const MOST_GONE: usize = 1_000;
+
+impl Word for Elsewhere {
+    fn join(mut self, later: Self) -> Self {
+        self.deleted.extend(later.deleted);
+        let surplus = self.deleted.len().saturating_sub(MOST_GONE);
+        self.deleted.drain(..surplus);
+        Self {
+            device_id: self.device_id.filter(|id| later.device_id.as_ref() == Some(id)),
+            deleted: self.deleted,
+        }
+    }
 }
 
 /// A device that does not exist yet.
@@ -141,5 +157,26 @@ impl fmt::Debug for NewDevice {
         f.debug_struct("NewDevice")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_several_devices_names_those_that_are_gone_and_stays_small() {
+        let change = |id: &str, deleted: &[&str]| Elsewhere {
+            device_id: Some(id.to_owned()),
+            deleted: deleted.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let same = change("a", &[]).join(change("a", &["a"]));
+        assert_eq!(same.device_id.as_deref(), Some("a"));
+        let mut several = same.join(change("b", &[]));
+        assert_eq!((several.device_id.as_deref(), several.deleted.len()), (None, 1));
+        for _ in 0..2 * MOST_GONE {
+            several = several.join(change("c", &["c"]));
+        }
+        assert_eq!((several.device_id, several.deleted.len()), (None, MOST_GONE));
     }
 }

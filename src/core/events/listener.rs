@@ -40,9 +40,7 @@ impl Listener {
                     Heard::Message(message) => match serde_json::from_slice::<Elsewhere>(&message) {
                         Ok(change) => {
                             devices.changed_elsewhere(&change);
-                            if change.deleted {
-                                bus.end(&change.device_id);
-                            }
+                            change.deleted.iter().for_each(|device| bus.end(device));
                         }
                         Err(error) => {
                             tracing::warn!(%error, "what another process says of a device makes no sense");

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::totals::Totals;
 use crate::Timestamp;
-use crate::shared::{Heard, PubSub, Session, Topic};
+use crate::shared::{Heard, PubSub, Session, Teller, Topic, Word};
 use crate::users::UserId;
 
 /// How many bytes of answers are kept, and what an entry costs beside its answer.
@@ -24,8 +24,6 @@ const MOST_BYTES: u64 = 8 << 20;
 const ENTRY_BYTES: usize = 256;
 /// How many ids are kept.
 const MOST_IDS: u64 = 20_000;
-/// How often the others are told of a change that they could not be told of.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known. A cheap handle.
 #[derive(Clone, Debug)]
@@ -42,7 +40,7 @@ struct Known {
     changes: Mutex<u64>,
     totals: Totals,
     others: PubSub,
-    ttl: Duration,
+    teller: Teller<Changed>,
     metrics: StateMetrics,
 }
 
@@ -66,6 +64,12 @@ struct Changed {
     rows: Option<Vec<i64>>,
 }
 
+impl Word for Changed {
+    fn join(self, _: Self) -> Self {
+        Self { rows: None }
+    }
+}
+
 impl States {
     /// Keeps each answer for so long; zero: keeps none.
     pub(crate) fn new(ttl: Duration, others: PubSub, metrics: StateMetrics) -> Self {
@@ -77,8 +81,8 @@ impl States {
             answers: answers.max_capacity(MOST_BYTES).build(),
             changes: Mutex::new(0),
             totals: Totals::new(others.clone()),
+            teller: Teller::new(others.clone(), Topic::Messages, ttl),
             others,
-            ttl,
             metrics,
         }))
     }
@@ -127,7 +131,8 @@ impl States {
     pub(crate) fn changed(&self, rows: &[i64]) {
         if !rows.is_empty() {
             self.0.forget(rows);
-            self.tell_others(Some(rows));
+            let rows = Some(rows.to_vec());
+            self.0.teller.tell(Changed { rows });
         }
     }
 
@@ -145,29 +150,7 @@ impl States {
     /// Messages were deleted, and nobody counts which.
     pub(crate) fn deleted(&self) {
         self.0.forget_all();
-        self.tell_others(None);
-    }
-
-    fn tell_others(&self, rows: Option<&[i64]>) {
-        let known = Arc::clone(&self.0);
-        if !known.others.has_others() {
-            return;
-        }
-        let changed = Changed {
-            rows: rows.map(<[i64]>::to_vec),
-        };
-        tokio::spawn(async move {
-            let mut told = known.others.publish(Topic::Messages, &changed).await;
-            // What they know is good for no longer than this.
-            let attempts = known.ttl.as_secs() / AGAIN_AFTER.as_secs();
-            for _ in 0..attempts {
-                if told.is_ok() {
-                    return;
-                }
-                tokio::time::sleep(AGAIN_AFTER).await;
-                told = known.others.publish(Topic::Messages, &Changed { rows: None }).await;
-            }
-        });
+        self.0.teller.tell(Changed { rows: None });
     }
 
     /// Listens to the other processes as long as what is given back lives.
