@@ -132,13 +132,14 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Res
             return Ok(done);
         }
         for device in devices {
-            // The messages first: with many of them one statement would keep everybody waiting.
+            // The messages first: with many of them one statement would keep everybody waiting. Each time only if the device
+            // has not come back.
             let id = DeviceId::stored(&device.id);
             loop {
                 if *stopping.borrow() {
                     return Ok(done);
                 }
-                if app.messages.empty(&id).await? == 0 {
+                if app.messages.empty(&id, before).await? == 0 {
                     break;
                 }
             }

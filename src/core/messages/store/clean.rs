@@ -16,8 +16,10 @@ pub(super) const CLEAN: Statement = Statement::of(
     "DELETE FROM messages WHERE device_id = ? AND created_at < ? AND state NOT IN ('Pending', 'Cancelling') LIMIT ?",
 );
 pub(super) const EMPTY: Statement = Statement::of(
-    "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE device_id = ? LIMIT ?)",
-    "DELETE FROM messages WHERE device_id = ? LIMIT ?",
+    "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE device_id = ?1 \
+     AND EXISTS (SELECT 1 FROM devices WHERE devices.id = ?1 AND last_seen < ?2) LIMIT ?3)",
+    "DELETE FROM messages WHERE device_id = ?1 \
+     AND EXISTS (SELECT 1 FROM devices WHERE devices.id = ?1 AND last_seen < ?2) LIMIT ?3",
 );
 
 impl Messages {
@@ -28,9 +30,10 @@ impl Messages {
         self.delete(delete).await
     }
 
-    /// Deletes some of the device's messages, whatever became of them. Says how many: none when all are gone.
-    pub(crate) async fn empty(&self, device: &DeviceId) -> Result<u64, StoreError> {
-        let delete = EMPTY.bind(device.as_str()).bind(AT_ONCE);
+    /// Deletes some of the device's messages, whatever became of them, unless it was seen meanwhile. Says how many: none
+    /// when all are gone, or the device is back.
+    pub(crate) async fn empty(&self, device: &DeviceId, not_seen_since: Timestamp) -> Result<u64, StoreError> {
+        let delete = EMPTY.bind(device.as_str()).bind(not_seen_since).bind(AT_ONCE);
         self.delete(delete).await
     }
 

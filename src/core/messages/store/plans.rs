@@ -215,7 +215,11 @@ async fn what_is_old_or_to_be_hashed_or_counted_is_found_by_index(kind: Kind) {
                 "COVERING INDEX idx_messages_device_created (device_id=? AND created_at<?)",
                 "messages/range/gateward_messages_created/",
             ),
-            (clean::EMPTY.bind(PHONE).bind(50), "(device_id=?)", "messages/range/"),
+            (
+                clean::EMPTY.bind(PHONE).bind(moment(5_000)).bind(50),
+                "(device_id=?)",
+                "messages/range/",
+            ),
             (
                 limits::DUE.bind(PHONE).bind(moment(1)),
                 "idx_messages_device_state (device_id=? AND state=?)",

@@ -547,7 +547,20 @@ async fn a_deleted_device_takes_its_messages_with_it(kind: Kind) {
     }
 }
 
+async fn a_device_that_is_back_keeps_its_messages(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
+    for (device, id) in [(PHONE, "m1"), (PHONE, "m2"), (TABLET, "m3")] {
+        fixture.send(device, id, 1).await;
+    }
+    let phone = DeviceId::stored(PHONE);
+    assert_eq!(fixture.messages.empty(&phone, moment(1_000)).await.unwrap(), 0);
+    assert_eq!(fixture.messages.empty(&phone, moment(1_001)).await.unwrap(), 2);
+    assert_eq!(fixture.messages.empty(&phone, moment(1_001)).await.unwrap(), 0);
+    assert_eq!(fixture.count("SELECT count(*) FROM messages").await, 1);
+}
+
 on_both_databases!(
+    a_device_that_is_back_keeps_its_messages,
     a_message_comes_out_as_it_went_in,
     a_message_is_stored_whole_or_not_at_all,
     an_id_is_unique_for_a_device_in_any_case,
