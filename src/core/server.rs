@@ -13,6 +13,8 @@ mod rounds;
 
 /// How long a stopping process waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
+/// And then for the events that they left behind.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// Why the core did not start.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +119,12 @@ impl Server {
             app, role, listener, ..
         } = self;
         let (stop, stopping) = watch::channel(false);
+        // What requests leave behind is taken care of until the last of them has ended.
+        let (served, serving_ended) = watch::channel(false);
         let mut beside = JoinSet::new();
         if role == Role::Gateway {
-            beside.spawn(rounds::run(Arc::clone(&app), stopping.clone()));
-            beside.spawn(Arc::clone(&app.push).run(stopping.clone()));
+            beside.spawn(rounds::run(Arc::clone(&app), serving_ended.clone()));
+            beside.spawn(Arc::clone(&app.push).run(serving_ended));
         }
         if role == Role::Worker || tasks::run_beside_requests(&app.config.database.url) {
             beside.spawn(tasks::run_all(Arc::clone(&app), stopping.clone()));
@@ -145,6 +149,10 @@ impl Server {
             }
         };
         stop.send_replace(true);
+        if tokio::time::timeout(LAST_EVENTS, app.events.settled()).await.is_err() {
+            tracing::warn!("stopped with events under way");
+        }
+        served.send_replace(true);
         while let Some(ended) = beside.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "what runs beside the requests has panicked");

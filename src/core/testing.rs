@@ -206,16 +206,19 @@ impl Bench {
 
     /// What the sidecar sends on behalf of a user.
     pub(crate) fn minted(&self, user: &str) -> String {
-        let now = UnixSeconds(self.app.now().seconds());
-        let signer = signer();
-        bearer(&signer.minted(&MintedClaims {
-            user: &gateward_auth::UserId::parse(user).unwrap(),
-            id: &TokenId::parse("minted-id").unwrap(),
-            scopes: &["some:scope"],
-            issued_at: now,
-            expires_at: UnixSeconds(now.0 + 60),
-        }))
+        minted(user, UnixSeconds(self.app.now().seconds()))
     }
+}
+
+/// What the sidecar sends on behalf of a user at that time.
+pub(crate) fn minted(user: &str, now: UnixSeconds) -> String {
+    bearer(&signer().minted(&MintedClaims {
+        user: &gateward_auth::UserId::parse(user).unwrap(),
+        id: &TokenId::parse("minted-id").unwrap(),
+        scopes: &["some:scope"],
+        issued_at: now,
+        expires_at: UnixSeconds(now.0 + 60),
+    }))
 }
 
 /// The way to other processes where there are none.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::announcement::Announcement;
 use super::{Bus, Event, EventMetrics};
 use crate::devices::{Devices, PushTarget};
@@ -54,6 +56,24 @@ struct Ways {
     /// `None`: push is off, and a device with a push token has nothing but its streams.
     push: Option<Arc<dyn PushQueue>>,
     metrics: EventMetrics,
+    /// How many events are on their way and nobody waits for them.
+    under_way: watch::Sender<usize>,
+}
+
+/// Counts as long as it lives.
+struct UnderWay(Arc<Ways>);
+
+impl UnderWay {
+    fn begin(ways: &Arc<Ways>) -> Self {
+        ways.under_way.send_modify(|count| *count += 1);
+        Self(Arc::clone(ways))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Events {
@@ -70,6 +90,7 @@ impl Events {
             others,
             push,
             metrics,
+            under_way: watch::Sender::new(0),
         }))
     }
 
@@ -84,9 +105,9 @@ impl Events {
                 if known.is_some_and(|target| ways.push_token(&target).is_none()) {
                     let streams = ways.stream(device, event);
                     if ways.others.has_others() {
-                        let (ways, event) = (Arc::clone(ways), event.clone());
+                        let (ways, event) = (UnderWay::begin(ways), event.clone());
                         let (user, device) = (user.to_owned(), device.to_owned());
-                        tokio::spawn(async move { ways.announce(&user, &device, &event, streams).await });
+                        tokio::spawn(async move { ways.0.announce(&user, &device, &event, streams).await });
                     }
                     return;
                 }
@@ -94,8 +115,8 @@ impl Events {
             }
             Audience::User(user) => (user.to_owned(), None),
         };
-        let (ways, event) = (Arc::clone(ways), event.clone());
-        tokio::spawn(async move { ways.send(&user, device.as_deref(), &event).await });
+        let (ways, event) = (UnderWay::begin(ways), event.clone());
+        tokio::spawn(async move { ways.0.send(&user, device.as_deref(), &event).await });
     }
 
     /// Returns when every device was told, or waits for its push, or at least other processes were.
@@ -106,6 +127,13 @@ impl Events {
             Audience::User(user) => (user, None),
         };
         self.0.send(user, device, event).await
+    }
+
+    /// Returns when nothing is on its way of what was published.
+    pub(crate) async fn settled(&self) {
+        let mut under_way = self.0.under_way.subscribe();
+        // No error: we hold the sender.
+        let _ = under_way.wait_for(|count| *count == 0).await;
     }
 
     /// Ends the streams of a device that was deleted.

@@ -4,17 +4,18 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use gateward_auth::UnixSeconds;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
 use super::*;
 use crate::{
-    config::DatabaseUrl,
-    testing::{START_SECS, config},
+    config::{DatabaseUrl, Mode},
+    testing::{PRIVATE_TOKEN, START_SECS, bearer, config, minted},
 };
 
 struct Running {
@@ -26,6 +27,10 @@ struct Running {
 }
 
 async fn start() -> Running {
+    start_with(|_| ()).await
+}
+
+async fn start_with(change: impl FnOnce(&mut Config)) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let url = DatabaseUrl::Sqlite(folder.path().join("core.db"));
     let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
@@ -35,7 +40,8 @@ async fn start() -> Running {
         hands.advance(Duration::from_secs(1));
         let _ = stopped.await;
     };
-    let config = config(url);
+    let mut config = config(url);
+    change(&mut config);
     let database = config.database.clone();
     let ended = tokio::spawn(run(config, clock, shutdown, move |address| {
         ready.send(address).unwrap();
@@ -134,6 +140,56 @@ async fn stopping_ends_streams_and_writes_down_what_is_in_memory() {
     let seen: i64 = seen.fetch_value(&database).await.unwrap();
     let started = i64::try_from(START_SECS * 1000).unwrap();
     assert_eq!(seen, started + 1000);
+}
+
+#[tokio::test]
+async fn what_a_request_leaves_behind_while_the_core_stops_is_pushed() {
+    let (pushed, mut pushes) = mpsc::unbounded_channel::<String>();
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", relay.local_addr().unwrap());
+    let router = axum::Router::new().fallback(move |body: String| async move {
+        pushed.send(body).unwrap();
+        axum::http::StatusCode::ACCEPTED
+    });
+    tokio::spawn(async move { axum::serve(relay, router).await });
+    let core = start_with(|config| {
+        config.gateway.mode = Mode::Private;
+        config.gateway.upstream_url = upstream;
+    })
+    .await;
+    let body = r#"{"pushToken":"its-token"}"#;
+    let request = format!(
+        "POST /api/mobile/v1/device HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        bearer(PRIVATE_TOKEN),
+        body.len()
+    );
+    let phone = exchange(core.address, &request).await;
+    let (_, login) = phone.split_once(r#""login":""#).unwrap();
+    let login = login.split('"').next().unwrap();
+
+    let body = r#"{"message":"hello","phoneNumbers":["+79990001234"]}"#;
+    let head = format!(
+        "POST /api/3rdparty/v1/messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\n\
+         Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        minted(login, UnixSeconds(i64::try_from(START_SECS).unwrap())),
+        body.len()
+    );
+    let mut connection = TcpStream::connect(core.address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    connection.read_exact(&mut go_on).await.unwrap();
+    core.stop.send(()).unwrap();
+    while TcpStream::connect(core.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    connection.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    core.ended.await.unwrap().unwrap();
+    let pushed = pushes.try_recv().unwrap();
+    assert!(pushed.contains("its-token"), "{pushed}");
 }
 
 #[tokio::test]
