@@ -10,12 +10,15 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream::{self, Stream};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::bus::Subscription;
 use super::frame::KEEP_ALIVE;
 use crate::App;
 use crate::http::{ApiError, DeviceCaller, Routes};
+
+/// No stream is longer, as with the reference (WIRE §1.4): its phone comes again and proves itself anew.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) fn routes() -> Routes {
     Routes::new().at(&["/api/mobile/v1/events"], get(listen))
@@ -39,17 +42,19 @@ async fn listen(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller)
 }
 
 /// Events as they come, and a comment every so often (never, if zero), so that nobody on the way takes the connection for
-/// dead. Ends with the bus.
+/// dead. Ends with the bus, and after half an hour.
 fn frames(subscription: Subscription, keep_alive: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let ticks = (!keep_alive.is_zero()).then(|| {
         let mut ticks = interval_at(Instant::now() + keep_alive, keep_alive);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     });
-    stream::unfold((subscription, ticks), |(mut subscription, mut ticks)| async {
+    let end = Instant::now() + LONGEST;
+    stream::unfold((subscription, ticks), move |(mut subscription, mut ticks)| async move {
         let frame = tokio::select! {
             biased;
             event = subscription.next() => event?,
+            () = sleep_until(end) => return None,
             () = tick(ticks.as_mut()) => {
                 subscription.kept_alive();
                 KEEP_ALIVE
@@ -169,7 +174,7 @@ mod tests {
     async fn without_a_period_there_are_events_only() {
         let bus = quiet_bus();
         let mut frames = pin!(frames(bus.subscribe("ALICE", "phone"), Duration::ZERO));
-        let quiet = tokio::time::timeout(Duration::from_secs(86_400), frames.next());
+        let quiet = tokio::time::timeout(Duration::from_secs(1_700), frames.next());
         assert!(quiet.await.is_err());
         bus.publish("phone", &Event::plain(Kind::WebhooksUpdated));
         let expected = Bytes::from_static(b"event: WebhooksUpdated\ndata: null\n\n");
@@ -185,6 +190,18 @@ mod tests {
         assert_eq!(frames.next().now_or_never(), Some(Some(Ok(expected))));
         bus.close();
         assert_eq!(frames.next().now_or_never(), Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_after_half_an_hour() {
+        let bus = quiet_bus();
+        let start = tokio::time::Instant::now();
+        let frames = frames(bus.subscribe("ALICE", "phone"), PERIOD)
+            .collect::<Vec<_>>()
+            .await;
+        assert_eq!(start.elapsed(), Duration::from_secs(1_800));
+        assert_eq!(frames.len(), 119, "the end comes before the last sign of life");
+        assert_eq!(open_streams(&bus), 0);
     }
 
     #[tokio::test(start_paused = true)]

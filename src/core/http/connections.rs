@@ -9,6 +9,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
@@ -18,15 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a head that are read at all; what is more ends the connection with 431. A head that can be read and is too
 /// large all the same is answered as the reference does ([`super::envelope`]).
 const MAX_HEAD: usize = 128 * 1024;
+/// A peer that says nothing for so long is asked by the system whether it is there.
+const SILENCE: Duration = Duration::from_secs(60);
+/// A peer that takes nothing of what we have sent for so long, or does not say that it is there, is gone.
+const UNREAD: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no connection to give: the next attempt would fail, too.
 const PAUSE: Duration = Duration::from_secs(1);
-/// After so many failures in a row somebody else has to look into it.
+/// After so many failures in a row that do not end by themselves somebody else has to look into it.
 const FAILURES: u32 = 60;
 
 /// Serves until `stop` is done, then accepts nothing more and waits for requests in flight.
 ///
 /// # Errors
-/// When no connection could be accepted for a minute, although there were some.
+/// When no connection could be accepted for a minute, for another reason than that there are too many.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
     let mut rules = http1::Builder::new();
     rules
@@ -37,9 +42,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     let mut stop = std::pin::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
-            connection = accept(&listener) => connection?,
+            connection = accept(|| listener.accept()) => connection?,
             () = &mut stop => break,
         };
+        prepare(&stream);
         let router = router.clone();
         let answer = service_fn(move |request| answer(router.clone(), peer, request));
         let connection = running.watch(rules.serve_connection(TokioIo::new(stream), answer));
@@ -54,23 +60,45 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     Ok(())
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    for _ in 0..FAILURES {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Small answers and events must not wait for each other.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(error = %error, "cannot switch off nagle's algorithm");
-                }
-                return Ok((stream, peer));
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "cannot accept a connection");
-                tokio::time::sleep(PAUSE).await;
-            }
+/// The next connection. Too many files open, ours or the system's, end when somebody closes some; those who are connected
+/// go on meanwhile.
+async fn accept<C, F: Future<Output = io::Result<C>>>(mut next: impl FnMut() -> F) -> io::Result<C> {
+    let mut failures = 0;
+    loop {
+        let error = match next().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        failures = if is_want_of_files(&error) { 0 } else { failures + 1 };
+        if failures > FAILURES {
+            return Err(error);
         }
+        tracing::error!(error = %error, "cannot accept a connection");
+        tokio::time::sleep(PAUSE).await;
     }
-    listener.accept().await
+}
+
+fn is_want_of_files(error: &io::Error) -> bool {
+    // Without names in the standard library; the same on every Unix.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
+/// What the system is to do for a connection. Without it we go on.
+fn prepare(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let keep_alive = TcpKeepalive::new().with_time(SILENCE);
+    let prepared = [
+        // Small answers and events must not wait for each other.
+        socket.set_tcp_nodelay(true),
+        socket.set_tcp_keepalive(&keep_alive),
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNREAD)),
+    ];
+    for error in prepared.into_iter().filter_map(Result::err) {
+        tracing::debug!(error = %error, "cannot prepare a connection");
+    }
 }
 
 async fn answer(router: Router, peer: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
@@ -127,6 +155,39 @@ mod tests {
                 start.elapsed()
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_files_are_waited_for_and_other_failures_not_for_ever() {
+        let mut attempts = 0;
+        let accepted = accept(|| {
+            attempts += 1;
+            std::future::ready(match attempts {
+                1..=500 => Err(io::Error::from_raw_os_error(24)),
+                501..=1_000 => Err(io::Error::from_raw_os_error(23)),
+                1_001..=1_060 => Err(io::Error::other("trouble")),
+                attempt => Ok(attempt),
+            })
+        });
+        assert_eq!(accepted.await.unwrap(), 1_061);
+        let start = Instant::now();
+        let never = accept(|| std::future::ready(Err::<(), _>(io::Error::other("trouble")))).await;
+        assert_eq!(never.unwrap_err().to_string(), "trouble");
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_looks_after_peers_that_are_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream);
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert!(socket.tcp_nodelay().unwrap());
     }
 
     #[tokio::test]
