@@ -84,7 +84,7 @@ fn verdict(own: &Cost, (server, database): (f64, Option<f64>)) -> String {
     database.map_or(ours.clone(), |limit| format!("{ours} + {}", one(own.database, limit)))
 }
 
-/// Memory of our processes; the reference's figures and the targets are those of issue 4.
+/// Memory of our processes; the reference's figures were measured on MariaDB, the targets are parts of them.
 pub(crate) fn memory(at_start: Memory, after_load: Memory, messages: u64) {
     println!("\n| memory (PSS), MiB | sidecar | core | together | reference | target | met |");
     println!("|---|---:|---:|---:|---:|---:|---|");
