@@ -27,7 +27,7 @@ const MIGRATIONS: &str = "SELECT version_id, is_applied FROM goose_db_version OR
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/system/existing")
+        .join("tests/conformance/database")
         .join(name);
     std::fs::read_to_string(path).expect("read")
 }
