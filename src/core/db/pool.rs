@@ -33,6 +33,10 @@ pub(crate) trait Backend: Sized + Send + 'static {
     /// What it takes to connect.
     type Options: Send + Sync + 'static;
 
+    /// Whether the database is in this process: after an interrupted statement the next answer is that of the next
+    /// statement. From a server the late answer may come first, and a ROLLBACK that stumbles over it is never sent.
+    const LOCAL: bool;
+
     /// A new connection.
     fn connect(options: &Self::Options) -> Step<'_, Self>;
 
@@ -48,6 +52,8 @@ pub(crate) trait Backend: Sized + Send + 'static {
 
 impl Backend for SqliteConnection {
     type Options = SqliteConnectOptions;
+
+    const LOCAL: bool = true;
 
     fn connect(options: &Self::Options) -> Step<'_, Self> {
         Box::pin(Self::connect_with(options))
@@ -68,6 +74,8 @@ impl Backend for SqliteConnection {
 
 impl Backend for MySqlConnection {
     type Options = MySqlConnectOptions;
+
+    const LOCAL: bool = false;
 
     fn connect(options: &Self::Options) -> Step<'_, Self> {
         Box::pin(Self::connect_with(options))
@@ -245,7 +253,8 @@ impl<C: Backend> Shared<C> {
 /// A connection that is ours until this is dropped.
 ///
 /// INVARIANT(nothing half done): what was not committed is rolled back before anybody else gets the connection, also when
-/// its user was cancelled. Test: `db::tests::what_is_not_committed_did_not_happen`.
+/// its user was cancelled. Tests: `db::tests::what_is_not_committed_did_not_happen`,
+/// `db::tests::server::an_interrupted_statement_takes_its_connection_along`.
 pub(crate) struct Lease<C: Backend> {
     live: Option<Live<C>>,
     pool: Arc<Shared<C>>,
@@ -263,6 +272,10 @@ impl<C: Backend> Lease<C> {
         let Some(live) = &mut self.live else {
             return Err(Error::PoolClosed);
         };
+        if self.interrupted {
+            // The answer could be that of the statement before.
+            return Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into());
+        }
         self.interrupted = true;
         let working = work(&mut live.connection);
         let result = match self.pool.limits.statement {
@@ -325,6 +338,10 @@ impl<C: Backend> Drop for Lease<C> {
             }
             return;
         }
+        if self.interrupted && !C::LOCAL {
+            // Its end makes the server roll back, as soon as that is done with the statement.
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
@@ -337,8 +354,13 @@ impl<C: Backend> Drop for Lease<C> {
                     live.connection.probe().await
                 }
             };
-            // The database answers, even if it is only that there is no transaction.
-            if let Ok(Ok(()) | Err(Error::Database(_))) = timeout(ROLLBACK_PATIENCE, clean).await {
+            let clean = match timeout(ROLLBACK_PATIENCE, clean).await {
+                Ok(Ok(())) => true,
+                // There is no transaction.
+                Ok(Err(Error::Database(_))) => C::LOCAL,
+                Ok(Err(_)) | Err(_) => false,
+            };
+            if clean {
                 pool.put_back(live, permit).await;
             }
         });

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 
 use crate::{
-    config::DatabaseUrl,
+    config::{DatabaseServer, DatabaseUrl},
     db::{
         Database, OpenError, Statement,
         mysql::options,
-        pool::{Limits, Pool},
+        pool::{Backend as _, Limits, Pool},
         testing::{Kind, MariaDb, Place, configured},
         tests::{NOW, USER, USERS, reference::SCHEMA},
     },
@@ -19,6 +19,12 @@ use crate::{
 /// How long a server may take to be seen again on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many wait here for what another has locked.
+const BLOCKED: Statement = Statement::same(
+    "SELECT count(*) FROM information_schema.innodb_trx t \
+     JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+     WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()",
+);
 const APPLY: Statement = Statement::same("INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?)");
 
 #[tokio::test]
@@ -102,17 +108,58 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     let silent = MariaDb::within(folder.path().to_owned());
     let server = silent.database("sms");
     let _listener = UnixListener::bind(&server.host).unwrap();
+    let pool = pool_of_one(&server, Duration::from_millis(10));
+    assert!(matches!(pool.acquire().await, Err(sqlx::Error::PoolTimedOut)));
+}
+
+/// The late answer to the statement is a refusal: whoever takes it for that to ROLLBACK leaves the transaction open.
+#[tokio::test]
+async fn an_interrupted_statement_takes_its_connection_along() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    let DatabaseUrl::MySql(server) = &place.config.url else {
+        unreachable!("a server's")
+    };
+    let pool = pool_of_one(server, PATIENCE);
+    let mut other = database.begin().await.unwrap();
+    USER.bind("A").bind(NOW).execute(&mut other).await.unwrap();
+
+    let mut lease = pool.acquire().await.unwrap();
+    lease.begin("BEGIN").await.unwrap();
+    let insert = "INSERT INTO users (id, password_hash, created_at, updated_at) VALUES ('A', '', now(), now())";
+    tokio::select! {
+        done = lease.run(|connection| connection.command(insert)) => unreachable!("it has to wait: {done:?}"),
+        () = somebody_is_blocked(&database) => {}
+    }
+    let next = lease.run(|connection| connection.command("SELECT 1")).await;
+    assert!(next.is_err(), "whose answer would it be?");
+    drop(lease);
+    other.commit().await.unwrap();
+
+    let mut lease = pool.acquire().await.unwrap();
+    let open = sqlx::query_scalar::<_, u64>("SELECT @@in_transaction");
+    assert_eq!(lease.run(|connection| open.fetch_one(connection)).await.unwrap(), 0);
+}
+
+async fn somebody_is_blocked(database: &Database) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while BLOCKED.query().fetch_value::<i64>(database).await.unwrap() == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "nobody is");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn pool_of_one(server: &DatabaseServer, acquire: Duration) -> Pool<sqlx::MySqlConnection> {
     let limits = Limits {
         open: 1,
         idle: 1,
         idle_time: None,
         lifetime: None,
-        acquire: Duration::from_millis(10),
+        acquire,
         statement: None,
         told: false,
     };
-    let pool: Pool<sqlx::MySqlConnection> = Pool::new(options(&server), limits);
-    assert!(matches!(pool.acquire().await, Err(sqlx::Error::PoolTimedOut)));
+    Pool::new(options(server), limits)
 }
 
 #[tokio::test]
