@@ -142,14 +142,14 @@ impl Devices {
         self.store.list(user).await
     }
 
-    /// Deletes a device with all that is its own, and answers whether it was there. Nothing happens if it is not the
-    /// user's.
-    pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<bool, StoreError> {
-        let Some(token) = self.store.delete(user, id).await? else {
-            return Ok(false);
+    /// Deletes a device with all that is its own, and answers its id as it was stored, if it was there. Nothing
+    /// happens if it is not the user's.
+    pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
+        let Some((id, token)) = self.store.delete(user, id).await? else {
+            return Ok(None);
         };
-        self.was_deleted(&DeviceId::stored(id), &token);
-        Ok(true)
+        self.was_deleted(&id, &token);
+        Ok(Some(id))
     }
 
     /// The device is in the database no more: neither this process nor another may know it.

@@ -42,8 +42,8 @@ async fn remove(
     Caller(user): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    if app.devices.delete(&user, &id).await? {
-        app.events.end(&id);
+    if let Some(id) = app.devices.delete(&user, &id).await? {
+        app.events.end(id.as_str());
         app.messages.states().deleted();
     }
     Ok(StatusCode::NO_CONTENT)

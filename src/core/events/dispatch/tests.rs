@@ -1,12 +1,14 @@
 //! Which way an event takes: to the push queue, to streams here, to streams of another process, or nowhere.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gateward_auth::Secret;
 use gateward_boot::metrics::Metrics as Registry;
 
 use super::{Audience, Events, PushQueue};
 use crate::config::{Backend, Pubsub};
+use crate::db::testing::{Kind as Database, Place, on_both_databases};
 use crate::devices::{Devices, OnlineMetrics};
 use crate::events::bus::Subscription;
 use crate::events::{Bus, Event, EventMetrics, Kind, Listener};
@@ -252,9 +254,9 @@ async fn without_redis_the_streams_here_hear_of_it_and_who_waits_is_told_when_no
     }
 }
 
-#[tokio::test]
-async fn a_device_that_is_deleted_in_one_process_is_out_of_all() {
-    let bench = Bench::new().await;
+async fn a_device_that_is_deleted_in_one_process_is_out_of_all(kind: Database) {
+    let place = Place::new(kind).await;
+    let bench = Bench::with(|config| config.database = place.config.clone()).await;
     let server = RedisServer::start().await;
     let redis = Backend::Redis(Secret::new(server.url()));
     let a = Process::start(&bench, &redis, None).await;
@@ -264,10 +266,19 @@ async fn a_device_that_is_deleted_in_one_process_is_out_of_all() {
     assert!(b.devices.authenticate(&phone.token, now).await.unwrap().is_some());
     let mut stream = b.listen(&phone);
     let user = crate::users::UserId::stored(&phone.login);
-    assert!(a.devices.delete(&user, &phone.id).await.unwrap());
-    assert!(stream.next().await.is_none(), "its streams end");
+    // As the database finds it: MySQL in any case.
+    let asked = match kind {
+        Database::Sqlite => phone.id.clone(),
+        Database::MariaDb => phone.id.to_ascii_uppercase(),
+    };
+    let deleted = a.devices.delete(&user, &asked).await.unwrap();
+    assert_eq!(deleted.unwrap().as_str(), phone.id, "as it was stored");
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
+    assert!(ended.unwrap().is_none(), "its streams end");
     assert!(b.devices.authenticate(&phone.token, now).await.unwrap().is_none());
 }
+
+on_both_databases!(a_device_that_is_deleted_in_one_process_is_out_of_all);
 
 #[tokio::test]
 async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards() {
@@ -291,7 +302,7 @@ async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards()
     assert!(known().await, "the database is asked");
     // By another process, on the same database.
     let user = crate::users::UserId::stored(&phone.login);
-    assert!(bench.app.devices.delete(&user, &phone.id).await.unwrap());
+    assert!(bench.app.devices.delete(&user, &phone.id).await.unwrap().is_some());
     assert!(!known().await);
     server.run().await;
     while process.others.session().is_none() {
