@@ -1,8 +1,8 @@
 //! What can go wrong with the database, in one vocabulary for both kinds? It knows no table and no answer to a client.
 
-use std::io;
+use std::{fmt, io};
 
-use sqlx::migrate::MigrateError;
+use sqlx::{migrate::MigrateError, mysql::MySqlDatabaseError};
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum OpenError {
 
 /// A statement failed: an answer 500, told to the log and never to the client.
 #[derive(Debug, thiserror::Error)]
-#[error("database: {0}")]
+#[error("database: {}", Told(.0))]
 pub(crate) struct StoreError(#[from] sqlx::Error);
 
 impl StoreError {
@@ -58,5 +58,18 @@ impl StoreError {
         self.0
             .as_database_error()
             .is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+    }
+}
+
+/// What the log may hear of an error. MySQL's own texts quote values, which are people's: only the numbers of those.
+struct Told<'a>(&'a sqlx::Error);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.0.as_database_error();
+        match error.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+            Some(error) => write!(f, "error {} ({})", error.number(), error.code().unwrap_or("no state")),
+            None => self.0.fmt(f),
+        }
     }
 }

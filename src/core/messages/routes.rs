@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gateward_contract::{headers, json};
 
-use super::draft::{Checked, Draft, NewMessage};
+use super::draft::{Checked, Draft, NewMessage, Refusal};
 use super::query::{ListQuery, Order, SendQuery};
 use super::report::{self, Report};
 use super::state::State as MessageState;
@@ -72,6 +72,7 @@ async fn send(
     {
         Inserted::Stored => {}
         Inserted::DeviceGone => return Err(no_device()),
+        Inserted::NumbersNotUnique => return Err(refused(Refusal::NumbersNotUnique)),
         Inserted::IdTaken => {
             let text = "message with the same ID already exists";
             return Err(ApiError::new(StatusCode::CONFLICT, text));

@@ -37,6 +37,15 @@ async fn a_session_is_in_utc_and_utf8() {
 }
 
 #[tokio::test]
+async fn an_error_tells_no_values() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    USER.bind("A").bind(NOW).execute(&database).await.unwrap();
+    let refused = USER.bind("A").bind(NOW).execute(&database).await.unwrap_err();
+    assert_eq!(refused.to_string(), "database: error 1062 (23000)");
+}
+
+#[tokio::test]
 async fn a_database_of_another_version_is_refused_and_left_alone() {
     for (version, applied, refusal) in [
         (20_270_101_000_000_i64, true, "migration 20270101000000 is unknown"),

@@ -16,6 +16,8 @@ pub(crate) enum Inserted {
     IdTaken,
     /// The device was deleted in the meantime.
     DeviceGone,
+    /// Two recipients are the same to the database: MySQL compares without case and trailing blanks.
+    NumbersNotUnique,
 }
 
 const MESSAGE: Statement = Statement::same(
@@ -65,7 +67,10 @@ impl Messages {
             .numbers
             .iter()
             .map(|number| vec![Value::from(row), number.into()]);
-        RECIPIENTS.insert_rows(recipients.collect(), &mut change).await?;
+        match RECIPIENTS.insert_rows(recipients.collect(), &mut change).await {
+            Err(error) if error.is_unique_violation() => return Ok(Inserted::NumbersNotUnique),
+            other => other?,
+        }
         HISTORY.bind(row).bind(now).execute(&mut change).await?;
         change.commit().await?;
         self.states.added(user, id, now);
