@@ -92,7 +92,7 @@ impl Devices {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.store.update(&device.id, push_token, sim_cards, now).await?;
-        self.known.forget(&device.token);
+        self.known.forget(&device.id);
         self.teller.tell(Elsewhere {
             device_id: Some(device.id.as_str().to_owned()),
             deleted: Vec::new(),
@@ -127,7 +127,7 @@ impl Devices {
     /// Another process changed or deleted a device, or several.
     pub(crate) fn changed_elsewhere(&self, change: &Elsewhere) {
         match &change.device_id {
-            Some(id) => self.known.forget_by_id(&DeviceId::stored(id)),
+            Some(id) => self.known.forget(&DeviceId::stored(id)),
             None => self.known.forget_all(),
         }
     }
@@ -145,16 +145,16 @@ impl Devices {
     /// Deletes a device with all that is its own, and answers its id as it was stored, if it was there. Nothing
     /// happens if it is not the user's.
     pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
-        let Some((id, token)) = self.store.delete(user, id).await? else {
+        let Some(id) = self.store.delete(user, id).await? else {
             return Ok(None);
         };
-        self.was_deleted(&id, &token);
+        self.was_deleted(&id);
         Ok(Some(id))
     }
 
     /// The device is in the database no more: neither this process nor another may know it.
-    pub(crate) fn was_deleted(&self, id: &DeviceId, token: &str) {
-        self.known.forget(token);
+    pub(crate) fn was_deleted(&self, id: &DeviceId) {
+        self.known.forget(id);
         self.teller.tell(Elsewhere {
             device_id: Some(id.as_str().to_owned()),
             deleted: vec![id.as_str().to_owned()],

@@ -131,10 +131,10 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Res
         if devices.is_empty() {
             return Ok(done);
         }
-        for device in devices {
+        for id in devices {
             // The messages first: with many of them one statement would keep everybody waiting. Each time only if the device
             // has not come back.
-            let id = DeviceId::stored(&device.id);
+            let id = DeviceId::stored(&id);
             loop {
                 if *stopping.borrow() {
                     return Ok(done);
@@ -143,9 +143,9 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Res
                     break;
                 }
             }
-            if store.delete_device(&device.id, before).await? {
-                app.devices.was_deleted(&id, &device.token);
-                app.events.end(&device.id);
+            if store.delete_device(id.as_str(), before).await? {
+                app.devices.was_deleted(&id);
+                app.events.end(id.as_str());
                 done += 1;
             }
         }

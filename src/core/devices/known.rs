@@ -22,11 +22,15 @@ pub(super) const TTL: Duration = Duration::from_secs(600);
 /// So many devices at once.
 const CAPACITY: u64 = 10_000;
 
-/// Devices by token, and tokens by device.
+/// Devices by id, and ids by token.
+///
+/// INVARIANT(forgotten is forgotten): a device is kept under its id alone, so that whatever else was evicted, to forget the
+/// id forgets the device. Test: `tests::a_device_is_forgotten_whatever_was_evicted`.
 #[derive(Debug)]
 pub(super) struct KnownDevices {
-    entries: Cache<String, (Session, Arc<Device>)>,
-    tokens: Cache<DeviceId, String>,
+    entries: Cache<DeviceId, (Session, Arc<Device>)>,
+    /// Only where to look: an entry with another token is not this one's.
+    ids: Cache<String, DeviceId>,
     changes: AtomicU64,
 }
 
@@ -41,20 +45,21 @@ impl KnownDevices {
     pub(super) fn new() -> Self {
         Self {
             entries: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
-            tokens: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
+            ids: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
             changes: AtomicU64::new(0),
         }
     }
 
     /// The device of a token; `now` is the session that we are in.
     pub(super) fn recall(&self, token: &str, now: Option<Session>) -> Option<Arc<Device>> {
-        let (session, device) = self.entries.get(token)?;
-        (now == Some(session)).then_some(device)
+        let device = self.recall_by_id(&self.ids.get(token)?, now)?;
+        (device.token == token).then_some(device)
     }
 
     /// The same by its id.
     pub(super) fn recall_by_id(&self, id: &DeviceId, now: Option<Session>) -> Option<Arc<Device>> {
-        self.recall(&self.tokens.get(id)?, now)
+        let (session, device) = self.entries.get(id)?;
+        (now == Some(session)).then_some(device)
     }
 
     /// To be taken before a device is looked up, and given back to [`Self::remember`].
@@ -73,25 +78,17 @@ impl KnownDevices {
         let Some(session) = began.session else {
             return;
         };
-        self.tokens.insert(device.id.clone(), device.token.clone());
-        self.entries.insert(device.token.clone(), (session, Arc::clone(device)));
+        self.ids.insert(device.token.clone(), device.id.clone());
+        self.entries.insert(device.id.clone(), (session, Arc::clone(device)));
         if self.changes.load(Ordering::SeqCst) != began.changes {
-            self.entries.invalidate(&device.token);
+            self.entries.invalidate(&device.id);
         }
     }
 
     /// Drops a device that was changed or deleted.
-    pub(super) fn forget(&self, token: &str) {
+    pub(super) fn forget(&self, id: &DeviceId) {
         self.changes.fetch_add(1, Ordering::SeqCst);
-        self.entries.invalidate(token);
-    }
-
-    /// The same by its id.
-    pub(super) fn forget_by_id(&self, id: &DeviceId) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        if let Some(token) = self.tokens.remove(id) {
-            self.entries.invalidate(&token);
-        }
+        self.entries.invalidate(id);
     }
 
     /// Drops all.

@@ -11,7 +11,7 @@ const BY_TOKEN: Statement = Statement::same("SELECT * FROM devices WHERE auth_to
 const BY_ID: Statement = Statement::same("SELECT * FROM devices WHERE id = ? AND user_id = ?");
 /// Case folded, as the reference lists them (WIRE §3.7).
 const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id");
-const ID_AND_TOKEN: Statement = Statement::same("SELECT id, auth_token FROM devices WHERE id = ? AND user_id = ?");
+const STORED_ID: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
 const INSERT: Statement = Statement::same(
     "INSERT INTO devices (id, name, auth_token, push_token, user_id, last_seen, sim_cards, created_at, updated_at) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -63,17 +63,17 @@ impl Store {
         Ok(())
     }
 
-    /// Id and token of the device that was deleted, if one was: MySQL finds it by any spelling of its id.
-    pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<(DeviceId, String)>, StoreError> {
+    /// The id of the device that was deleted, if one was: MySQL finds it by any spelling of its id.
+    pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
         let mut change = self.0.begin().await?;
-        let find = ID_AND_TOKEN.bind(id).bind(user.as_str());
+        let find = STORED_ID.bind(id).bind(user.as_str());
         let Some(row) = find.fetch_optional(&mut change).await? else {
             return Ok(None);
         };
         // Messages and the device's own webhooks go by cascade.
         DELETE.bind(id).execute(&mut change).await?;
         change.commit().await?;
-        Ok(Some((DeviceId::stored(row.text("id")?), row.get("auth_token")?)))
+        Ok(Some(DeviceId::stored(row.text("id")?)))
     }
 
     /// Moves the time they were last seen, never back.

@@ -1,14 +1,13 @@
 //! Which devices and tokens have grown old? The statements; those about messages are in `messages/store`.
 
 use crate::Timestamp;
-use crate::db::{Database, Row, Statement, StoreError};
+use crate::db::{Database, Statement, StoreError};
 
 /// How many rows are looked at, or deleted, at once.
 const AT_ONCE: i64 = 100;
 
 const DEVICES: Statement = Statement::same("SELECT id FROM devices WHERE id > ? ORDER BY id LIMIT ?");
-const NOT_SEEN: Statement =
-    Statement::same("SELECT id, auth_token FROM devices WHERE last_seen < ? ORDER BY last_seen LIMIT ?");
+const NOT_SEEN: Statement = Statement::same("SELECT id FROM devices WHERE last_seen < ? ORDER BY last_seen LIMIT ?");
 const DELETE_DEVICE: Statement = Statement::same("DELETE FROM devices WHERE id = ? AND last_seen < ?");
 // SQLite deletes no limited number, and MySQL would go through all tokens for each that the inner query finds.
 const DELETE_TOKENS: Statement = Statement::of(
@@ -20,29 +19,15 @@ const DELETE_TOKENS: Statement = Statement::of(
 #[derive(Debug)]
 pub(super) struct Store<'a>(pub(super) &'a Database);
 
-/// A device that was not seen for long.
-#[derive(Debug)]
-pub(super) struct Unseen {
-    pub(super) id: String,
-    pub(super) token: String,
-}
-
 impl Store<'_> {
     /// The next ids after this one.
     pub(super) async fn devices_after(&self, id: &str) -> Result<Vec<String>, StoreError> {
         DEVICES.bind(id).bind(AT_ONCE).fetch_column(self.0).await
     }
 
-    /// Some of the devices that were not seen since, the longest first.
-    pub(super) async fn devices_not_seen_since(&self, moment: Timestamp) -> Result<Vec<Unseen>, StoreError> {
-        let rows = NOT_SEEN.bind(moment).bind(AT_ONCE).fetch_all(self.0).await?;
-        let device = |row: &Row| {
-            Ok(Unseen {
-                id: row.get("id")?,
-                token: row.get("auth_token")?,
-            })
-        };
-        rows.iter().map(device).collect()
+    /// The ids of some of the devices that were not seen since, the longest first.
+    pub(super) async fn devices_not_seen_since(&self, moment: Timestamp) -> Result<Vec<String>, StoreError> {
+        NOT_SEEN.bind(moment).bind(AT_ONCE).fetch_column(self.0).await
     }
 
     /// Deletes the device with all that is its own, unless it was seen meanwhile. Says whether it did.
