@@ -22,6 +22,8 @@ use tokio::{
 
 /// After so long without use a connection is asked whether it is still alive.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// How long a server may take to show that. One that fell silent is as good as gone.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of an abandoned transaction may take before its connection is given up.
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -34,7 +36,7 @@ pub(crate) trait Backend: Sized + Send + 'static {
     type Options: Send + Sync + 'static;
 
     /// Whether the database is in this process: after an interrupted statement the next answer is that of the next
-    /// statement. From a server the late answer may come first, and a ROLLBACK that stumbles over it is never sent.
+    /// statement, and it never falls silent. From a server the late answer may come first, and a ROLLBACK that stumbles over it is never sent.
     const LOCAL: bool;
 
     /// A new connection.
@@ -215,9 +217,14 @@ impl<C: Backend> Shared<C> {
         loop {
             let mut live = self.idle().pop_back()?;
             if self.is_over(&live) {
-                drop(live.connection.quit().await);
-            } else if live.used.elapsed() < PROBE_AFTER || live.connection.probe().await.is_ok() {
+                drop(timeout(PROBE_PATIENCE, live.connection.quit()).await);
+            } else if C::LOCAL || live.used.elapsed() < PROBE_AFTER {
                 return Some(live);
+            } else if let Ok(Ok(())) = timeout(PROBE_PATIENCE, live.connection.probe()).await {
+                return Some(live);
+            } else {
+                // The others have been idle for longer, and lead to the same server.
+                self.idle().clear();
             }
         }
     }
@@ -366,3 +373,7 @@ impl<C: Backend> Drop for Lease<C> {
         });
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
