@@ -80,47 +80,51 @@ pub(crate) fn all(people: &People) -> Vec<Case> {
     let settings = format!("{USER}/settings");
     let devices = format!("{USER}/devices");
     let list = format!("{USER}/messages?limit=20");
-    let get = |name, path: &str, authorization: &str| Case {
-        name,
-        method: "GET",
-        path: path.to_owned(),
-        authorization: authorization.to_owned(),
-        body: Body::None,
-        status: 200,
-        reference: None,
-        target: Target::None,
-    };
     let post = |name, authorization| Case {
         method: "POST",
         body: Body::Message,
         status: 202,
-        ..get(name, &format!("{USER}/messages"), authorization)
+        ..Case::get(name, &format!("{USER}/messages"), authorization)
     };
     vec![
         post("POST message, JWT", &people.poster.bearer).within(776.0, 715.0, 1.0 / 3.0, Some(0.6)),
         post("POST message, Basic", &people.poster.basic).within(628.0, 588.0, 1.0 / 3.0, Some(0.6)),
-        get("GET message by id, JWT", &message, &reader.bearer).within(124.0, 99.0, 0.5, None),
-        get("GET message by id, Basic", &message, &reader.basic).within(35.0, 6.0, 2.0, None),
-        get("GET settings, JWT", &settings, &reader.bearer).within(180.0, 188.0, 0.5, Some(0.5)),
-        get("GET settings, Basic", &settings, &reader.basic),
-        get("GET devices, JWT", &devices, &reader.bearer).within(230.0, 234.0, 0.5, Some(0.5)),
-        get("GET devices, Basic", &devices, &reader.basic),
-        get("list of 20, JWT", &list, &reader.bearer).within(829.0, 875.0, 0.25, Some(0.4)),
-        get("list of 20, Basic", &list, &reader.basic),
-        get("list of 20, 10,000 pending, JWT", &list, &swamped.bearer).same(1930.0, 13118.0, "list of 20, JWT"),
-        get("pull of 20", PHONE, &reader.of_device).within(539.0, 532.0, 0.25, Some(0.4)),
-        get("pull of 100", PHONE, &full.of_device),
-        get("pull of 100, 10,000 pending", PHONE, &swamped.of_device).same(1765.0, 14516.0, "pull of 100"),
+        Case::get("GET message by id, JWT", &message, &reader.bearer).within(124.0, 99.0, 0.5, None),
+        Case::get("GET message by id, Basic", &message, &reader.basic).within(35.0, 6.0, 2.0, None),
+        Case::get("GET settings, JWT", &settings, &reader.bearer).within(180.0, 188.0, 0.5, Some(0.5)),
+        Case::get("GET settings, Basic", &settings, &reader.basic),
+        Case::get("GET devices, JWT", &devices, &reader.bearer).within(230.0, 234.0, 0.5, Some(0.5)),
+        Case::get("GET devices, Basic", &devices, &reader.basic),
+        Case::get("list of 20, JWT", &list, &reader.bearer).within(829.0, 875.0, 0.25, Some(0.4)),
+        Case::get("list of 20, Basic", &list, &reader.basic),
+        Case::get("list of 20, 10,000 pending, JWT", &list, &swamped.bearer).same(1930.0, 13118.0, "list of 20, JWT"),
+        Case::get("pull of 20", PHONE, &reader.of_device).within(539.0, 532.0, 0.25, Some(0.4)),
+        Case::get("pull of 100", PHONE, &full.of_device),
+        Case::get("pull of 100, 10,000 pending", PHONE, &swamped.of_device).same(1765.0, 14516.0, "pull of 100"),
         Case {
             method: "PATCH",
             body: Body::Reports,
             status: 204,
-            ..get("report", PHONE, &people.reporter.of_device)
+            ..Case::get("report", PHONE, &people.reporter.of_device)
         },
     ]
 }
 
 impl Case {
+    /// A reading without a target.
+    fn get(name: &'static str, path: &str, authorization: &str) -> Self {
+        Self {
+            name,
+            method: "GET",
+            path: path.to_owned(),
+            authorization: authorization.to_owned(),
+            body: Body::None,
+            status: 200,
+            reference: None,
+            target: Target::None,
+        }
+    }
+
     fn within(mut self, server: f64, database: f64, of_server: f64, of_database: Option<f64>) -> Self {
         self.reference = Some((server, database));
         self.target = Target::Parts(of_server, of_database);
@@ -137,20 +141,10 @@ impl Case {
 /// List and pull of a device for which 20 messages wait in a table of many, and of the one that has all the others.
 pub(crate) fn of_rows(reader: &crate::people::Person, owner: &crate::people::Person) -> Vec<Case> {
     let list = format!("{USER}/messages?limit=20");
-    let get = |name, path: &str, authorization: &str| Case {
-        name,
-        method: "GET",
-        path: path.to_owned(),
-        authorization: authorization.to_owned(),
-        body: Body::None,
-        status: 200,
-        reference: None,
-        target: Target::None,
-    };
     vec![
-        get("list of 20, of a user with 20", &list, &reader.bearer),
-        get("pull of 20, of a device with 20", PHONE, &reader.of_device),
-        get("list of 20, of a user with all others", &list, &owner.bearer),
-        get("pull of 100, of a device with all others", PHONE, &owner.of_device),
+        Case::get("list of 20, of a user with 20", &list, &reader.bearer),
+        Case::get("pull of 20, of a device with 20", PHONE, &reader.of_device),
+        Case::get("list of 20, of a user with all others", &list, &owner.bearer),
+        Case::get("pull of 100, of a device with all others", PHONE, &owner.of_device),
     ]
 }
