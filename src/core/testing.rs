@@ -35,6 +35,7 @@ use crate::{
         Backend, Cleanup, Config, Database, DatabaseUrl, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Pubsub, Queue,
         Sse, Tasks,
     },
+    db::testing::Place,
     events::{Audience, Event},
     http,
     messages::{StateMetrics, States},
@@ -138,6 +139,11 @@ impl Bench {
             router,
             _folder: folder,
         }
+    }
+
+    /// On this database, which has to outlive it.
+    pub(crate) async fn on(place: &Place) -> Self {
+        Self::with(|config| config.database = place.config.clone()).await
     }
 
     /// In private mode.

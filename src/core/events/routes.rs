@@ -126,7 +126,7 @@ mod tests {
 
     async fn a_deleted_device_s_streams_end(kind: Database) {
         let place = Place::new(kind).await;
-        let bench = Bench::with(|config| config.database = place.config.clone()).await;
+        let bench = Bench::on(&place).await;
         let phone = bench.register("{}").await;
         let asked = request("GET", "/api/mobile/v1/events", &bearer(&phone.token));
         let router = crate::http::router(Arc::clone(&bench.app));

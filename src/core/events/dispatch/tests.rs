@@ -256,7 +256,7 @@ async fn without_redis_the_streams_here_hear_of_it_and_who_waits_is_told_when_no
 
 async fn a_device_that_is_deleted_in_one_process_is_out_of_all(kind: Database) {
     let place = Place::new(kind).await;
-    let bench = Bench::with(|config| config.database = place.config.clone()).await;
+    let bench = Bench::on(&place).await;
     let server = RedisServer::start().await;
     let redis = Backend::Redis(Secret::new(server.url()));
     let a = Process::start(&bench, &redis, None).await;

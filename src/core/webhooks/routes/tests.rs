@@ -17,7 +17,7 @@ struct Scene {
 impl Scene {
     async fn new(kind: Kind) -> Self {
         let place = Place::new(kind).await;
-        let bench = Bench::with(|config| config.database = place.config.clone()).await;
+        let bench = Bench::on(&place).await;
         let phone = bench.register("{}").await;
         Self {
             bench,
