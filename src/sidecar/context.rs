@@ -30,6 +30,8 @@ pub struct Context {
     pub gateway: GatewayLeg,
     /// Bytes of the request's body that went by.
     pub body_bytes: u64,
+    /// It failed on its way, and its client got a whole answer of ours: the connection may live on.
+    pub made_good: bool,
 }
 
 impl Context {
@@ -42,6 +44,7 @@ impl Context {
             notes: Notes::default(),
             gateway: GatewayLeg::default(),
             body_bytes: 0,
+            made_good: false,
         }
     }
 }

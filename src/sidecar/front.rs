@@ -6,7 +6,7 @@
 //! credentials.
 
 mod head;
-mod share;
+pub(crate) mod share;
 pub(crate) mod traffic;
 
 use std::panic::AssertUnwindSafe;
@@ -28,7 +28,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use self::head::{HeadRules, Opening, Vigil};
-use self::share::Share;
+use self::share::{Home, Share};
 use self::traffic::Traffic;
 use crate::config::{Limits, Timeouts};
 use crate::observe::Observer;
@@ -96,6 +96,7 @@ impl FrontDoor {
     async fn serve(&self, mut stream: Stream, stopping: &ShutdownWatch) {
         let mut vigil = Vigil::new(stopping);
         let mut early = BytesMut::new();
+        let home = Home::default();
         let plain = stream.get_ssl_digest().is_none();
         let mut idle = self.timeouts.head;
         loop {
@@ -106,20 +107,24 @@ impl FrontDoor {
                 h2c: self.h2c && plain,
             };
             let (share, request) = match head::read(&mut stream, early, &rules, &mut vigil).await {
-                Opening::Request { read, head, body } => Share::new(stream, read, head, body),
+                Opening::Request { read, head, body } => Share::new(stream, read, head, body, &home),
                 Opening::Preface(bytes) => return self.serve_http2(stream, &bytes, stopping).await,
                 Opening::Refused(refusal) => return self.refuse(stream, refusal).await,
                 Opening::Closed => return,
             };
             let session = self.session(Box::new(share), request);
-            let Some(reusable) = self.proxy.process_new_http(session, stopping).await else {
-                return;
+            let rest = match self.proxy.process_new_http(session, stopping).await {
+                Some(reusable) => reusable
+                    .consume()
+                    .0
+                    .into_any()
+                    .downcast()
+                    .ok()
+                    .and_then(|share: Box<Share>| share.end()),
+                None => home.take(),
             };
-            let (share, _) = reusable.consume();
-            let Ok(share) = share.into_any().downcast::<Share>() else {
-                return;
-            };
-            (stream, early) = share.end();
+            let Some(rest) = rest else { return };
+            (stream, early) = rest;
             idle = self.timeouts.idle;
         }
     }

@@ -162,12 +162,16 @@ impl ProxyHttp for Proxy {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         FailToProxy {
             error_code: self.0.failed(session, error, context).await,
+            // Pingora asks this of requests only that went nowhere; see `mishap::release`.
             can_reuse_downstream: false,
         }
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
         self.0.finished(session, context);
+        if context.made_good {
+            mishap::release(session).await;
+        }
     }
 
     fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {

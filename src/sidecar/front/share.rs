@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
@@ -24,6 +24,30 @@ use crate::framing::BodyLength;
 /// What is read of requests whose turn has not come, in bytes. Beyond it their client has to wait.
 const EARLY: usize = 4096;
 
+/// Where a connection waits for its next request when Pingora does not give it back itself (see [`go_home`]).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Home(Arc<Mutex<Option<Rest>>>);
+
+/// A connection behind a request, and the beginning of the next one.
+pub(super) type Rest = (Stream, BytesMut);
+
+impl Home {
+    /// The connection that came home, if one did.
+    pub(super) fn take(&self) -> Option<Rest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Brings a connection home whose request failed, but not because of its client: Pingora would close it. Only for one
+/// that Pingora itself calls fit for another request.
+pub(crate) fn go_home(stream: Stream) {
+    let Ok(share) = stream.into_any().downcast::<Share>() else {
+        return;
+    };
+    let home = share.home.clone();
+    *home.0.lock().unwrap_or_else(PoisonError::into_inner) = share.end();
+}
+
 /// A connection, as far as one request goes.
 #[derive(Debug)]
 pub(super) struct Share {
@@ -32,12 +56,19 @@ pub(super) struct Share {
     left: Option<u64>,
     /// What came behind the request.
     next: BytesMut,
+    home: Home,
 }
 
 impl Share {
     /// Divides what was read: `head` bytes, then a body of this length, then what is not for this request. Also gives
     /// the part of the request that is here already.
-    pub(super) fn new(connection: Stream, mut read: BytesMut, head: usize, body: BodyLength) -> (Self, BytesMut) {
+    pub(super) fn new(
+        connection: Stream,
+        mut read: BytesMut,
+        head: usize,
+        body: BodyLength,
+        home: &Home,
+    ) -> (Self, BytesMut) {
         let body = match body {
             BodyLength::None => Some(0),
             BodyLength::Fixed(length) => Some(length),
@@ -49,12 +80,19 @@ impl Share {
         });
         let next = read.split_off(read.len().min(head.saturating_add(of_body)));
         let left = body.map(|length| length.saturating_sub(of_body as u64));
-        (Self { connection, left, next }, read)
+        let share = Self {
+            connection,
+            left,
+            next,
+            home: home.clone(),
+        };
+        (share, read)
     }
 
-    /// The connection, and the beginning of its next request.
-    pub(super) fn end(self) -> (Stream, BytesMut) {
-        (self.connection, self.next)
+    /// The connection, and the beginning of its next request; `None` while bytes of this one are outstanding, which
+    /// would be taken for the next.
+    pub(super) fn end(self) -> Option<Rest> {
+        matches!(self.left, None | Some(0)).then_some((self.connection, self.next))
     }
 
     /// The request was read: says only whether the client has left.
@@ -189,23 +227,33 @@ mod tests {
 
     fn share(connection: Stream, behind: &[u8], body: BodyLength) -> (Share, BytesMut) {
         let read = BytesMut::from(&[HEAD, behind].concat()[..]);
-        Share::new(connection, read, HEAD.len(), body)
+        Share::new(connection, read, HEAD.len(), body, &Home::default())
     }
 
     #[tokio::test]
     async fn what_was_read_is_divided_where_the_request_ends() {
         let cases = [
-            ("", BodyLength::None, "", ""),
-            ("GET", BodyLength::None, "", "GET"),
-            ("ab", BodyLength::Fixed(3), "ab", ""),
-            ("abcGET", BodyLength::Fixed(3), "abc", "GET"),
-            ("ab", BodyLength::Fixed(u64::MAX), "ab", ""),
-            ("1\r\na\r\n0\r\n\r\n", BodyLength::Chunked, "1\r\na\r\n0\r\n\r\n", ""),
+            ("", BodyLength::None, "", "", true),
+            ("GET", BodyLength::None, "", "GET", true),
+            ("ab", BodyLength::Fixed(3), "ab", "", false),
+            ("abcGET", BodyLength::Fixed(3), "abc", "GET", true),
+            ("ab", BodyLength::Fixed(u64::MAX), "ab", "", false),
+            (
+                "1\r\na\r\n0\r\n\r\n",
+                BodyLength::Chunked,
+                "1\r\na\r\n0\r\n\r\n",
+                "",
+                true,
+            ),
         ];
-        for (behind, body, mine, next) in cases {
+        for (behind, body, mine, next, here) in cases {
             let (share, request) = share(pair().await.1, behind.as_bytes(), body);
             assert_eq!(request, [HEAD, mine.as_bytes()].concat(), "{body:?}");
-            assert_eq!(share.end().1, next.as_bytes(), "{body:?}");
+            if here {
+                assert_eq!(share.end().unwrap().1, next.as_bytes(), "{body:?}");
+            } else {
+                assert!(share.end().is_none(), "{body:?}");
+            }
         }
     }
 
@@ -224,9 +272,21 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(client);
-        let (mut connection, mut next) = share.end();
+        let (mut connection, mut next) = share.end().unwrap();
         connection.read_buf(&mut next).await.unwrap();
         assert_eq!(next, &wanted[..]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_home_when_its_request_is_over() {
+        for (behind, over) in [("ab", true), ("a", false)] {
+            let home = Home::default();
+            let read = BytesMut::from(&[HEAD, behind.as_bytes()].concat()[..]);
+            let (share, _) = Share::new(pair().await.1, read, HEAD.len(), BodyLength::Fixed(2), &home);
+            go_home(Box::new(share));
+            assert_eq!(home.take().is_some(), over, "{behind}");
+            assert!(home.take().is_none());
+        }
     }
 
     #[tokio::test]

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::passage::{Passage, circumstances};
 use crate::context::{Context, Stage};
+use crate::front::share;
 use crate::headers;
 use crate::reply::{GatewayTrouble, Refusal, delivery};
 
@@ -34,7 +36,7 @@ impl Passage {
     /// May a request be sent again that may have left already?
     ///
     /// INVARIANT(never twice): only GET and HEAD, only when a pooled connection turned out to be dead, only
-    /// before the client got anything, and only once. Held by `tests::a_write_is_never_sent_twice`.
+    /// before the client got anything, and only once. Held by `server::tests::trouble::a_write_is_never_sent_twice`.
     pub(super) fn broken(
         &self,
         session: &Session,
@@ -90,8 +92,14 @@ impl Passage {
             return 0;
         };
         let answer = refusal.to_answer(&circumstances(context));
-        match delivery::send(session, answer, true).await {
-            Ok(()) => refusal.status(),
+        let status = refusal.status();
+        // What failed inside may have left anything half done.
+        let closes = refusal.closes() || matches!(refusal, Refusal::Internal(_));
+        match delivery::send(session, answer, closes).await {
+            Ok(()) => {
+                context.made_good = !closes;
+                status
+            }
             Err(_) => 0,
         }
     }
@@ -115,6 +123,23 @@ impl Passage {
                 Some(Refusal::Internal("proxy"))
             }
         }
+    }
+}
+
+/// Lets the connection of a failed request live on, if its client got a whole answer: Pingora closes it after every
+/// error, also if only the gateway is to blame. Called last, because the session is empty afterwards.
+///
+/// Whether it is fit for another request is Pingora's judgement, as after any answer: that nothing of the request is
+/// left unread, and that neither side announced the end.
+pub(super) async fn release(session: &mut Session) {
+    if session.is_http2() {
+        return;
+    }
+    let (nothing, _) = tokio::io::duplex(1);
+    let empty = ServerSession::new_http1(Box::new(nothing));
+    let ended = std::mem::replace(&mut *session.downstream_session, empty);
+    if let Ok(Some(reusable)) = ended.finish().await {
+        share::go_home(reusable.into_parts().0);
     }
 }
 

@@ -5,3 +5,4 @@ mod passing;
 mod passwords;
 mod refusing;
 mod stopping;
+mod trouble;
