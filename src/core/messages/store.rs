@@ -52,22 +52,33 @@ impl Messages {
     /// The user's message with this id, with content, and its row. When several devices have one of this id: the latest.
     pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<(i64, Message)>, StoreError> {
         let mut reading = self.database.reading().await?;
-        let rows = rows_of(&mut reading, user, id).await?;
-        let Some(latest) = rows.first() else {
+        let found = MESSAGES_OF.bind(id).bind(user.as_str()).fetch_all(&mut reading).await?;
+        let Some(latest) = found.first() else {
             return Ok(None);
         };
-        let messages = load::messages(&mut reading, &[*latest], true).await?;
-        Ok(messages.into_iter().next().map(|message| (*latest, message)))
+        let row = latest.get("id")?;
+        let messages = load::whole(&mut reading, vec![(row, load::message(latest)?)]).await?;
+        Ok(messages.into_iter().next().map(|message| (row, message)))
     }
 }
 
 const DEVICES: Statement = Statement::same(
     "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
 );
-const ROWS_OF: Statement = Statement::same(
-    "SELECT id FROM messages \
-     WHERE ext_id = ? AND device_id IN (SELECT id FROM devices WHERE user_id = ?) ORDER BY id DESC",
-);
+/// The latest first.
+macro_rules! of_user {
+    ($columns:expr) => {
+        Statement::same(concat!(
+            "SELECT ",
+            $columns,
+            " FROM messages AS m WHERE m.ext_id = ? \
+             AND m.device_id IN (SELECT id FROM devices WHERE user_id = ?) ORDER BY m.id DESC"
+        ))
+    };
+}
+const ROWS_OF: Statement = of_user!("m.id");
+// With no LIMIT, for which MySQL may take another index. Hardly ever are there several.
+const MESSAGES_OF: Statement = of_user!(load::columns!("1"));
 
 async fn device_ids(
     on: impl Into<On<'_>>,

@@ -41,9 +41,9 @@ impl Messages {
         if done.rows == 0 {
             return Ok(Err(CancelRefusal::NotPending));
         }
-        let messages = load::messages(&mut change, &[row], true).await?;
+        let message = load::by_row(&mut change, row).await?;
         change.commit().await?;
         self.states.changed(&[row]);
-        Ok(messages.into_iter().next().ok_or(CancelRefusal::NotFound))
+        Ok(message.ok_or(CancelRefusal::NotFound))
     }
 }

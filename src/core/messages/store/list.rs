@@ -1,8 +1,9 @@
-//! Which of a user's messages are on this page? Count and page are found in one index, rows are read for the page only.
+//! Which of a user's messages are on this page? Count and page are found in one index, rows are read for the page only,
+//! all in one statement.
 
 use super::{Messages, load};
 use crate::Timestamp;
-use crate::db::{Connection, Query, Statement, StoreError};
+use crate::db::{Connection, Query, Row, Statement, StoreError};
 use crate::messages::query::{ListQuery, Sort};
 use crate::messages::state::State;
 use crate::messages::totals::{Counting, Totals};
@@ -16,23 +17,50 @@ pub(crate) struct Page {
     pub(crate) messages: Vec<Message>,
 }
 
-/// One device or several, created from, created before, state.
-macro_rules! select {
-    ($what:literal, $devices:literal $(, $order:literal)?) => {
-        Statement::same(concat!(
-            "SELECT ", $what, " FROM messages WHERE device_id ", $devices,
-            " AND created_at >= ?2 AND created_at < ?3 AND (?4 IS NULL OR state = ?4)",
-            $(" ORDER BY ", $order, " LIMIT ?5 OFFSET ?6")?
-        ))
+/// The devices, created from, created before, state.
+macro_rules! filter {
+    ($devices:literal, $from:literal) => {
+        concat!(
+            " FROM messages WHERE device_id ",
+            $devices,
+            " AND created_at >= ",
+            $from,
+            " AND created_at < ?3 AND (?4 IS NULL OR state = ?4)"
+        )
     };
 }
 
-pub(super) const COUNT: Statement = select!("count(*)", "IN (?1)");
-// Of one device, the index has them in order; of several, the best of each are sorted, without looking at rows.
-pub(super) const NEWEST_OF_ONE: Statement = select!("id", "= ?1", "created_at DESC, id DESC");
-pub(super) const OLDEST_OF_ONE: Statement = select!("id", "= ?1", "created_at, id");
-pub(super) const NEWEST_OF_MANY: Statement = select!("id", "IN (?1)", "created_at DESC, id DESC");
-pub(super) const OLDEST_OF_MANY: Statement = select!("id", "IN (?1)", "created_at, id");
+/// Of one device, the index has them in order; of several, the best of each are sorted, without looking at rows.
+macro_rules! page {
+    ($devices:literal, $order:literal, $join:literal) => {
+        concat!(
+            "SELECT (SELECT count(*)",
+            filter!($devices, "?7"),
+            ") AS total, ",
+            load::columns!("?8"),
+            " FROM (SELECT id",
+            filter!($devices, "?2"),
+            " ORDER BY ",
+            $order,
+            " LIMIT ?5 OFFSET ?6) AS page ",
+            $join,
+            " messages AS m ON m.id = page.id"
+        )
+    };
+    ($devices:literal, $order:literal) => {
+        // Each of its way to say that the page comes first.
+        Statement::of(
+            page!($devices, $order, "CROSS JOIN"),
+            page!($devices, $order, "STRAIGHT_JOIN"),
+        )
+    };
+}
+
+pub(super) const COUNT: Statement = Statement::same(concat!("SELECT count(*)", filter!("IN (?1)", "?2")));
+pub(super) const NEWEST_OF_ONE: Statement = page!("= ?1", "created_at DESC, id DESC");
+pub(super) const OLDEST_OF_ONE: Statement = page!("= ?1", "created_at, id");
+pub(super) const NEWEST_OF_MANY: Statement = page!("IN (?1)", "created_at DESC, id DESC");
+pub(super) const OLDEST_OF_MANY: Statement = page!("IN (?1)", "created_at, id");
 
 impl Messages {
     /// The user's messages that the query asks for. Count and page are of the same moment.
@@ -53,30 +81,59 @@ impl Messages {
             });
         }
         let is_whole = query.from.is_none() && query.to.is_none() && query.state.is_none();
-        let total = if is_whole {
-            self.count_all(&filter, counting, &mut reading).await?
+        let (counted, since) = if is_whole {
+            self.counted(&filter, counting, &mut reading).await?
         } else {
-            filter.count(&mut reading).await?
+            (0, filter.from)
         };
-        let rows = filter.page(&mut reading, query).await?;
-        let messages = load::messages(&mut reading, &rows, query.include_content).await?;
-        Ok(Page { total, messages })
+        let rows = filter.page(&mut reading, query, since).await?;
+        let later = match rows.first() {
+            Some(row) => row.get("total")?,
+            // Nothing is there to say it.
+            None => filter.within(since, filter.to).count(&mut reading).await?,
+        };
+        if is_whole && Totals::is_far_behind(later) {
+            self.count_anew(&filter, counting, &mut reading).await?;
+        }
+        let messages = in_order(&rows, query.sort)?;
+        Ok(Page {
+            total: counted + later,
+            messages: load::whole(&mut reading, messages).await?,
+        })
     }
 
-    /// How many messages the devices have, of which most were counted before.
-    async fn count_all(&self, all: &Filter, counting: Counting, reading: &mut Connection) -> Result<i64, StoreError> {
-        let totals = self.states.totals();
-        if let Some(known) = totals.recall(&all.devices) {
-            let later = all.within(known.before, Timestamp::LAST).count(reading).await?;
-            if !Totals::is_far_behind(later) {
-                return Ok(known.messages + later);
-            }
+    /// How many messages the devices have that were created before some moment, most often counted before, and when
+    /// that is.
+    async fn counted(
+        &self,
+        all: &Filter,
+        counting: Counting,
+        reading: &mut Connection,
+    ) -> Result<(i64, Timestamp), StoreError> {
+        if let Some(known) = self.states.totals().recall(&all.devices) {
+            return Ok((known.messages, known.before));
         }
-        let earlier = all.within(Timestamp::FIRST, counting.before).count(reading).await?;
-        let later = all.within(counting.before, Timestamp::LAST).count(reading).await?;
-        totals.remember(&all.devices, earlier, counting);
-        Ok(earlier + later)
+        let earlier = self.count_anew(all, counting, reading).await?;
+        Ok((earlier, counting.before))
     }
+
+    async fn count_anew(&self, all: &Filter, counting: Counting, reading: &mut Connection) -> Result<i64, StoreError> {
+        let earlier = all.within(Timestamp::FIRST, counting.before).count(reading).await?;
+        self.states.totals().remember(&all.devices, earlier, counting);
+        Ok(earlier)
+    }
+}
+
+/// The messages of a page with their rows. The database has them in this order, too, but need not keep it when it joins.
+fn in_order(rows: &[Row], sort: Sort) -> Result<Vec<(i64, Message)>, StoreError> {
+    let messages = rows.iter().map(|row| Ok((row.get("id")?, load::message(row)?)));
+    let mut messages: Vec<(i64, Message)> = messages.collect::<Result<_, StoreError>>()?;
+    messages.sort_by_key(|(row, message)| (message.created_at, *row));
+    match sort {
+        Sort::NewestFirst => messages.reverse(),
+        Sort::OldestFirst => {}
+    }
+    Ok(messages)
 }
 
 struct Filter {
@@ -101,7 +158,13 @@ impl Filter {
         self.on(COUNT).fetch_value(connection).await
     }
 
-    async fn page(&self, connection: &mut Connection, query: &ListQuery) -> Result<Vec<i64>, StoreError> {
+    /// The page, each row with the total of what was created since then.
+    async fn page(
+        &self,
+        connection: &mut Connection,
+        query: &ListQuery,
+        since: Timestamp,
+    ) -> Result<Vec<Row>, StoreError> {
         let statement = match (query.sort, self.devices.len()) {
             (Sort::NewestFirst, 1) => NEWEST_OF_ONE,
             (Sort::OldestFirst, 1) => OLDEST_OF_ONE,
@@ -110,7 +173,7 @@ impl Filter {
         };
         let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
         let page = self.on(statement).bind(query.limit).bind(offset);
-        page.fetch_column(connection).await
+        page.bind(since).bind(query.include_content).fetch_all(connection).await
     }
 
     fn on(&self, statement: Statement) -> Query<'_> {

@@ -1,4 +1,4 @@
-//! How does a message come out of the database? Whole, and many at once: three statements, however many there are.
+//! How does a message come out of the database? Whole, and many at once: two statements, however many there are.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,50 +8,78 @@ use crate::messages::content::Content;
 use crate::messages::state::State;
 use crate::messages::view::{Message, Recipient};
 
-pub(super) const MESSAGES: Statement = Statement::same(
-    "SELECT id, ext_id, device_id, type, CASE WHEN ? THEN content END AS content, \
-     state, is_hashed, is_encrypted, created_at FROM messages WHERE id IN (?)",
-);
-pub(super) const RECIPIENTS: Statement = Statement::same(
-    "SELECT message_id, phone_number, state, error FROM message_recipients \
-     WHERE message_id IN (?) ORDER BY message_id, phone_number",
-);
-pub(super) const HISTORY: Statement =
-    Statement::same("SELECT message_id, state, updated_at FROM message_states WHERE message_id IN (?)");
+/// What [`message`] reads; `m` is the message, and the value says whether with its content.
+macro_rules! columns {
+    ($with_content:literal) => {
+        concat!(
+            "m.id, m.ext_id, m.device_id, m.type, CASE WHEN ",
+            $with_content,
+            " THEN m.content END AS content, m.state, m.is_hashed, m.is_encrypted, m.created_at"
+        )
+    };
+}
+pub(super) use columns;
 
-/// The messages of these rows in this order; recipients in the order of their numbers (WIRE §17).
-pub(super) async fn messages(
+pub(super) const MESSAGE: Statement =
+    Statement::same(concat!("SELECT ", columns!("1"), " FROM messages AS m WHERE m.id = ?"));
+/// Recipients, which have a number, and states, which have a time. In no order: to have the database sort them costs as
+/// much as to have it find them.
+pub(super) const DETAILS: Statement = Statement::same(
+    "SELECT message_id, phone_number, state, error, NULL AS updated_at FROM message_recipients WHERE message_id IN (?1) \
+     UNION ALL SELECT message_id, NULL, state, NULL, updated_at FROM message_states WHERE message_id IN (?1)",
+);
+
+/// The message of this row.
+pub(super) async fn by_row(connection: &mut Connection, row: i64) -> Result<Option<Message>, StoreError> {
+    let found = MESSAGE.bind(row).fetch_optional(&mut *connection).await?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let messages = whole(connection, vec![(row, message(&found)?)]).await?;
+    Ok(messages.into_iter().next())
+}
+
+/// Adds to the messages of these rows what each has several of; recipients in the order of their numbers (WIRE §17).
+pub(super) async fn whole(
     connection: &mut Connection,
-    rows: &[i64],
-    with_content: bool,
+    mut messages: Vec<(i64, Message)>,
 ) -> Result<Vec<Message>, StoreError> {
-    if rows.is_empty() {
+    if messages.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found: HashMap<i64, Message> = HashMap::with_capacity(rows.len());
-    let query = MESSAGES.bind(with_content).bind_list(rows);
-    for row in query.fetch_all(&mut *connection).await? {
-        found.insert(row.get("id")?, message(&row)?);
-    }
-    for row in RECIPIENTS.bind_list(rows).fetch_all(&mut *connection).await? {
-        if let Some(message) = found.get_mut(&row.get("message_id")?) {
-            message.recipients.push(Recipient {
-                phone_number: row.get("phone_number")?,
-                state: state(&row)?,
+    let places = messages.iter().enumerate().map(|(place, (row, _))| (*row, place));
+    let places: HashMap<i64, usize> = places.collect();
+    let query = DETAILS.bind_list(messages.iter().map(|(row, _)| row));
+    for row in query.fetch_all(connection).await? {
+        let place = places.get(&row.get("message_id")?);
+        let Some((_, message)) = place.and_then(|place| messages.get_mut(*place)) else {
+            continue;
+        };
+        let state = state(&row)?;
+        match row.get("phone_number")? {
+            Some(phone_number) => message.recipients.push(Recipient {
+                phone_number,
+                state,
                 error: row.get("error")?,
-            });
+            }),
+            None => {
+                message.history.insert(state, row.get("updated_at")?);
+            }
         }
     }
-    for row in HISTORY.bind_list(rows).fetch_all(&mut *connection).await? {
-        if let Some(message) = found.get_mut(&row.get("message_id")?) {
-            message.history.insert(state(&row)?, row.get("updated_at")?);
-        }
-    }
-    Ok(rows.iter().filter_map(|row| found.remove(row)).collect())
+    Ok(messages
+        .into_iter()
+        .map(|(_, mut message)| {
+            message
+                .recipients
+                .sort_unstable_by(|one, other| one.phone_number.cmp(&other.phone_number));
+            message
+        })
+        .collect())
 }
 
 /// A message without its recipients and history.
-fn message(row: &Row) -> Result<Message, StoreError> {
+pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
     let is_hashed: bool = row.get("is_hashed")?;
     let stored: Option<String> = row.get("content")?;
     let content =

@@ -347,14 +347,21 @@ async fn a_queue_is_ordered_by_schedule_then_priority_then_age(kind: Kind) {
         };
         fixture.insert(PHONE, id, &message, 1).await;
     }
-    assert_eq!(
-        fixture.pulled(PHONE, Order::Lifo).await,
-        ["urgent", "new", "old", "idle", "sooner", "later"]
-    );
-    assert_eq!(
-        fixture.pulled(PHONE, Order::Fifo).await,
-        ["urgent", "old", "new", "idle", "sooner", "later"]
-    );
+    // What is being cancelled has no other place than before.
+    for cancelled in [None, Some("old"), Some("urgent"), Some("later")] {
+        if let Some(id) = cancelled {
+            let done = fixture.messages.cancel(&alice(), id, moment(2)).await;
+            assert!(done.unwrap().is_ok());
+        }
+        assert_eq!(
+            fixture.pulled(PHONE, Order::Lifo).await,
+            ["urgent", "new", "old", "idle", "sooner", "later"]
+        );
+        assert_eq!(
+            fixture.pulled(PHONE, Order::Fifo).await,
+            ["urgent", "old", "new", "idle", "sooner", "later"]
+        );
+    }
     assert!(fixture.pulled(TABLET, Order::Lifo).await.is_empty());
 }
 
