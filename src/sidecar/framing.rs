@@ -5,8 +5,10 @@
 //! to smuggle a request past the policy, so it is refused here, on the raw bytes, before Pingora sees them.
 //! Knows nothing about routes, credentials or sockets.
 
+mod chunks;
 mod error;
 
+pub use self::chunks::{Chunks, Malformed};
 pub use self::error::FramingError;
 
 /// Longest request target (SECURITY 58).

@@ -92,7 +92,7 @@ impl FrontDoor {
     }
 
     /// Serves one HTTP/1 connection, request by request, also those that a client sends before it got the answer to
-    /// the one before (RFC 9112 §9.3.2). Only behind chunks that is too early: Pingora answers and closes then.
+    /// the one before (RFC 9112 §9.3.2).
     async fn serve(&self, mut stream: Stream, stopping: &ShutdownWatch) {
         let mut vigil = Vigil::new(stopping);
         let mut early = BytesMut::new();

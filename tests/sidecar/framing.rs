@@ -71,6 +71,28 @@ async fn ambiguous_framing_is_refused_and_the_connection_closed() {
 }
 
 #[tokio::test]
+async fn ambiguous_chunks_are_refused_and_the_connection_closed() {
+    let bench = Bench::start();
+    let token = token(&["all:any"]);
+    let second = String::from_utf8_lossy(&post(&token, "Content-Length: 2\r\n", "{}")).into_owned();
+    for body in [
+        "\r\n\r\n",
+        "0\n\n",
+        "0;a\n0\r\n\r\n",
+        "0 \r\n\r\n",
+        "2\r\n{}\n0\r\n\r\n",
+        "1\r\n{}\r\n0\r\n\r\n",
+        "0x2\r\n{}\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n{}",
+        "2\r\n{}\r\n0\r\nGET / HTTP/1.1\r\n\r\n",
+        "2\r\n{}\r\n0\r\nX: a\r\n b\r\n\r\n",
+    ] {
+        let raw = post(&token, "Transfer-Encoding: chunked\r\n", &(body.to_owned() + &second));
+        refused(&bench, &raw, 400).await;
+    }
+}
+
+#[tokio::test]
 async fn malformed_request_lines_are_refused() {
     let bench = Bench::start();
     let auth = format!("Authorization: Bearer {}\r\n", token(&["all:any"]));
@@ -146,14 +168,17 @@ async fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
         .bearer(&send)
         .json(&json!({ "a": "b".repeat(3000) }))
         .bytes(bench.at());
+    let chunks = "1\r\n{\r\n1;e=x\r\n}\r\n0\r\nX-Trailer: a\r\n\r\n";
+    let chunked = post(&send, "Transfer-Encoding: chunked\r\n", chunks);
+    let refused = post("bad", "Transfer-Encoding: chunked\r\n", chunks);
     let nobody = Request::get(MESSAGES).bytes(bench.at());
     let smuggling = post(&send, "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "{}");
     let mut connection = Connection::open(bench.at()).await;
-    let all = [&get, &write, &nobody, &get, &write, &get, &smuggling, &get]
-        .map(Vec::as_slice)
-        .concat();
-    connection.write(&all).await;
-    for status in [200, 200, 401, 200, 200, 200, 400] {
+    let first = [&get, &write, &nobody, &get, &chunked, &get];
+    let second = [&refused, &chunked, &write, &get, &smuggling, &get];
+    let all = [first, second].concat().into_iter().map(Vec::as_slice);
+    connection.write(&all.collect::<Vec<_>>().concat()).await;
+    for status in [200, 200, 401, 200, 200, 200, 401, 200, 200, 200, 400] {
         assert_eq!(connection.read_response(false).await.expect("answer").status, status);
     }
     assert!(connection.is_closed_by_peer().await);
@@ -164,7 +189,8 @@ async fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
         .map(|received| received.line)
         .collect();
     let (get, post) = (format!("GET {MESSAGES} HTTP/1.1"), format!("POST {MESSAGES} HTTP/1.1"));
-    assert_eq!(lines, [&get, &post, &get, &post, &get].map(String::as_str));
+    let forwarded = [&get, &post, &get, &post, &get, &post, &post, &get];
+    assert_eq!(lines, forwarded.map(String::as_str));
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! Which bytes of a connection belong to the request at hand? Pingora gets to see these and no others: what a client
 //! sends behind them early is kept for its next request, and is no reason to give this one up.
 //!
-//! Knows where a request ends when its head says so; where chunks end, Pingora finds out. Refuses to know what the
-//! bytes mean.
+//! Knows where a request ends; what its bytes say is the business of `framing`, what they mean of nobody here.
 
 use std::io;
 use std::pin::Pin;
@@ -19,7 +18,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::framing::BodyLength;
+use crate::framing::{BodyLength, Chunks, Malformed};
 
 /// What is read of requests whose turn has not come, in bytes. Beyond it their client has to wait.
 const EARLY: usize = 4096;
@@ -52,11 +51,21 @@ pub(crate) fn go_home(stream: Stream) {
 #[derive(Debug)]
 pub(super) struct Share {
     connection: Stream,
-    /// Bytes of the request that are still to come; `None` where the head does not say.
-    left: Option<u64>,
+    left: Left,
     /// What came behind the request.
     next: BytesMut,
     home: Home,
+}
+
+/// What is still to come of the request.
+#[derive(Debug)]
+enum Left {
+    /// So many bytes.
+    Bytes(u64),
+    /// What these chunks say.
+    Chunks(Chunks),
+    /// Nobody can tell: the chunks are malformed.
+    Nonsense { told: bool },
 }
 
 impl Share {
@@ -69,17 +78,24 @@ impl Share {
         body: BodyLength,
         home: &Home,
     ) -> (Self, BytesMut) {
-        let body = match body {
-            BodyLength::None => Some(0),
-            BodyLength::Fixed(length) => Some(length),
-            BodyLength::Chunked => None,
+        let behind = read.get(head..).unwrap_or_default();
+        let fixed = |length: u64| {
+            let here = usize::try_from(length).map_or(behind.len(), |length| length.min(behind.len()));
+            (here, Left::Bytes(length - here as u64))
         };
-        let here = read.len().saturating_sub(head);
-        let of_body = body.map_or(here, |length| {
-            usize::try_from(length).map_or(here, |length| length.min(here))
-        });
-        let next = read.split_off(read.len().min(head.saturating_add(of_body)));
-        let left = body.map(|length| length.saturating_sub(of_body as u64));
+        let (here, left) = match body {
+            BodyLength::None => fixed(0),
+            BodyLength::Fixed(length) => fixed(length),
+            BodyLength::Chunked => {
+                let mut chunks = Chunks::default();
+                match chunks.advance(behind) {
+                    Ok(Some(end)) => (end, Left::Bytes(0)),
+                    Ok(None) => (behind.len(), Left::Chunks(chunks)),
+                    Err(Malformed) => (0, Left::Nonsense { told: false }),
+                }
+            }
+        };
+        let next = read.split_off(read.len().min(head.saturating_add(here)));
         let share = Self {
             connection,
             left,
@@ -92,7 +108,19 @@ impl Share {
     /// The connection, and the beginning of its next request; `None` while bytes of this one are outstanding, which
     /// would be taken for the next.
     pub(super) fn end(self) -> Option<Rest> {
-        matches!(self.left, None | Some(0)).then_some((self.connection, self.next))
+        matches!(self.left, Left::Bytes(0)).then_some((self.connection, self.next))
+    }
+
+    /// Reads past whatever a client sends that makes no sense, so that the answer is not lost to a reset.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut room = [0; 1024];
+            let mut piece = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut self.connection).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// The request was read: says only whether the client has left.
@@ -118,20 +146,48 @@ impl Share {
 
 impl AsyncRead for Share {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(left) = self.left else {
-            return Pin::new(&mut self.connection).poll_read(cx, buf);
-        };
-        if left == 0 {
-            return self.poll_departure(cx);
+        let share = &mut *self;
+        match &mut share.left {
+            Left::Bytes(0) => share.poll_departure(cx),
+            Left::Bytes(left) => {
+                let most = usize::try_from(*left).map_or(buf.remaining(), |left| left.min(buf.remaining()));
+                let mut mine = ReadBuf::new(buf.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut share.connection).poll_read(cx, &mut mine))?;
+                let count = mine.filled().len();
+                buf.advance(count);
+                *left = left.saturating_sub(count as u64);
+                Poll::Ready(Ok(()))
+            }
+            Left::Chunks(chunks) => {
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut share.connection).poll_read(cx, buf))?;
+                let piece = buf.filled().get(before..).unwrap_or_default();
+                match chunks.advance(piece) {
+                    Ok(None) => Poll::Ready(Ok(())),
+                    Ok(Some(end)) => {
+                        share.next.extend_from_slice(piece.get(end..).unwrap_or_default());
+                        buf.set_filled(before + end);
+                        share.left = Left::Bytes(0);
+                        Poll::Ready(Ok(()))
+                    }
+                    Err(malformed) => {
+                        buf.set_filled(before);
+                        share.left = Left::Nonsense { told: true };
+                        Poll::Ready(Err(nonsense(malformed)))
+                    }
+                }
+            }
+            Left::Nonsense { told: false } => {
+                share.left = Left::Nonsense { told: true };
+                Poll::Ready(Err(nonsense(Malformed)))
+            }
+            Left::Nonsense { told: true } => share.poll_end(cx),
         }
-        let most = usize::try_from(left).map_or(buf.remaining(), |left| left.min(buf.remaining()));
-        let mut mine = ReadBuf::new(buf.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.connection).poll_read(cx, &mut mine))?;
-        let count = mine.filled().len();
-        buf.advance(count);
-        self.left = Some(left.saturating_sub(count as u64));
-        Poll::Ready(Ok(()))
     }
+}
+
+fn nonsense(malformed: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, malformed)
 }
 
 /// Writing is the request's own business, whatever was read.
@@ -206,109 +262,4 @@ impl GetSocketDigest for Share {
 impl Peek for Share {}
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use futures_util::FutureExt as _;
-    use pingora::protocols::l4::stream::Stream as Socket;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    const HEAD: &[u8] = b"POST / HTTP/1.1\r\n\r\n";
-
-    async fn pair() -> (TcpStream, Stream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (server, _) = listener.accept().await.unwrap();
-        (client, Box::new(Socket::from(server)))
-    }
-
-    fn share(connection: Stream, behind: &[u8], body: BodyLength) -> (Share, BytesMut) {
-        let read = BytesMut::from(&[HEAD, behind].concat()[..]);
-        Share::new(connection, read, HEAD.len(), body, &Home::default())
-    }
-
-    #[tokio::test]
-    async fn what_was_read_is_divided_where_the_request_ends() {
-        let cases = [
-            ("", BodyLength::None, "", "", true),
-            ("GET", BodyLength::None, "", "GET", true),
-            ("ab", BodyLength::Fixed(3), "ab", "", false),
-            ("abcGET", BodyLength::Fixed(3), "abc", "GET", true),
-            ("ab", BodyLength::Fixed(u64::MAX), "ab", "", false),
-            (
-                "1\r\na\r\n0\r\n\r\n",
-                BodyLength::Chunked,
-                "1\r\na\r\n0\r\n\r\n",
-                "",
-                true,
-            ),
-        ];
-        for (behind, body, mine, next, here) in cases {
-            let (share, request) = share(pair().await.1, behind.as_bytes(), body);
-            assert_eq!(request, [HEAD, mine.as_bytes()].concat(), "{body:?}");
-            if here {
-                assert_eq!(share.end().unwrap().1, next.as_bytes(), "{body:?}");
-            } else {
-                assert!(share.end().is_none(), "{body:?}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_behind_the_body_is_read_and_nothing_is_lost() {
-        let (mut client, connection) = pair().await;
-        let (mut share, _) = share(connection, b"a", BodyLength::Fixed(3));
-        client.write_all(b"bcGET").await.unwrap();
-        let mut body = [0; 2];
-        share.read_exact(&mut body).await.unwrap();
-        assert_eq!(&body, b"bc");
-        client.write_all(b" / HTTP/1.1\r\n\r\n").await.unwrap();
-        let wanted = b"GET / HTTP/1.1\r\n\r\n";
-        while share.next.len() < wanted.len() {
-            assert!(share.read_u8().now_or_never().is_none());
-            tokio::task::yield_now().await;
-        }
-        drop(client);
-        let (mut connection, mut next) = share.end().unwrap();
-        connection.read_buf(&mut next).await.unwrap();
-        assert_eq!(next, &wanted[..]);
-    }
-
-    #[tokio::test]
-    async fn a_connection_comes_home_when_its_request_is_over() {
-        for (behind, over) in [("ab", true), ("a", false)] {
-            let home = Home::default();
-            let read = BytesMut::from(&[HEAD, behind.as_bytes()].concat()[..]);
-            let (share, _) = Share::new(pair().await.1, read, HEAD.len(), BodyLength::Fixed(2), &home);
-            go_home(Box::new(share));
-            assert_eq!(home.take().is_some(), over, "{behind}");
-            assert!(home.take().is_none());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_client_that_left_is_noticed() {
-        let (client, connection) = pair().await;
-        let (mut share, _) = share(connection, b"", BodyLength::None);
-        assert!(share.read_u8().now_or_never().is_none());
-        drop(client);
-        assert_eq!(share.read(&mut [0; 8]).await.unwrap(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_client_that_sends_on_and_on_has_to_wait() {
-        let (mut client, connection) = pair().await;
-        let (mut share, _) = share(connection, b"", BodyLength::None);
-        let flood = tokio::spawn(async move { while client.write_all(&[b'x'; 4096]).await.is_ok() {} });
-        while share.next.len() < EARLY {
-            assert!(share.read_u8().now_or_never().is_none());
-            tokio::task::yield_now().await;
-        }
-        assert!(share.read_u8().now_or_never().is_none());
-        assert!(share.next.len() < 2 * EARLY);
-        flood.abort();
-    }
-}
+mod tests;

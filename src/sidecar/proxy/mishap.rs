@@ -3,6 +3,7 @@
 //! Decides whether a request may be tried again, and turns Pingora's errors into refusals. Never tells a client
 //! what went wrong inside.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::passage::{Passage, circumstances};
 use crate::context::{Context, Stage};
+use crate::framing::Malformed;
 use crate::front::share;
 use crate::headers;
 use crate::reply::{GatewayTrouble, Refusal, delivery};
@@ -110,6 +112,7 @@ impl Passage {
         }
         match (error.esource(), error.etype()) {
             (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Refusal::BodyTimeout),
+            (ErrorSource::Downstream, ErrorType::ReadError) if is_nonsense(error) => Some(Refusal::BodyBroken),
             (ErrorSource::Downstream, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed) => {
                 None
             }
@@ -124,6 +127,14 @@ impl Passage {
             }
         }
     }
+}
+
+/// Whether the client is still there, but sent chunks that are none (`front`).
+fn is_nonsense(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause
+        .and_then(io::Error::get_ref)
+        .is_some_and(|cause| cause.is::<Malformed>())
 }
 
 /// Lets the connection of a failed request live on, if its client got a whole answer: Pingora closes it after every

@@ -44,6 +44,44 @@ async fn ambiguous_heads_are_refused_and_go_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn chunks_that_could_be_read_in_two_ways_are_refused_and_go_nowhere() {
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start(&toy).await;
+    let second = request("GET /health", &[]);
+    let bodies = [
+        "\r\n\r\n",
+        "0;a\nb\r\n\r\n",
+        "2 \r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}\n0\r\n\r\n",
+        "0\r\nGET / HTTP/1.1\r\n\r\n",
+    ];
+    for body in bodies {
+        for (target, scope) in [
+            (SEND, "messages:send"),
+            ("POST /api/3rdparty/v1/auth/token", "tokens:manage"),
+        ] {
+            let head = request(target, &[&bearer(&[scope]), "Transfer-Encoding: chunked"]);
+            let mut together = sidecar.connect().await;
+            together.say(&(head.clone() + body + &second)).await;
+            let mut later = sidecar.connect().await;
+            later.say(&head).await;
+            tokio::task::yield_now().await;
+            later.try_say((body.to_owned() + &second).as_bytes()).await;
+            for line in [&mut together, &mut later] {
+                let answer = line.hear().await;
+                assert_eq!(
+                    (answer.status, answer.one("connection")),
+                    (400, "close"),
+                    "{target} {body:?}"
+                );
+                assert!(line.is_closed().await, "{target} {body:?}");
+            }
+        }
+    }
+    assert_eq!(toy.asked().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_long_has_its_own_answer() {
     let sidecar = Sidecar::start(&Toy::good().await).await;
     let long = sidecar.ask(&request(&format!("GET /{}", "a".repeat(9000)), &[])).await;
