@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use gateward_auth::UnixSeconds;
 use gateward_contract::headers::X_GATEWARD_USER;
-use http::{Method, StatusCode, Version, header, request};
+use http::{StatusCode, Version, header, request};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions};
@@ -38,8 +38,6 @@ pub struct Forward {
 pub enum Meaning {
     /// Nothing: it goes to the client.
     Ordinary,
-    /// It goes to the client, and this user's password has changed.
-    PasswordChanged(String),
     /// It must not go to the client.
     Trouble(GatewayTrouble),
 }
@@ -154,7 +152,6 @@ impl Forward {
             response.remove_header(&header::CONTENT_LENGTH);
             response.remove_header(&header::TRANSFER_ENCODING);
         }
-        let changed = self.password_changed(pass, &arrival.method, response);
         headers::clean_response(response);
         if self.identity.answers_for(pass) {
             // The gateway's challenge is about our credential: the client can do nothing with it.
@@ -169,16 +166,18 @@ impl Forward {
         {
             return Meaning::Trouble(GatewayTrouble::Broken);
         }
-        changed.map_or(Meaning::Ordinary, Meaning::PasswordChanged)
+        Meaning::Ordinary
     }
+}
 
-    fn password_changed(&self, pass: &Pass, method: &Method, response: &ResponseHeader) -> Option<String> {
-        if !pass.terms.password_change || *method == Method::HEAD || response.status != StatusCode::NO_CONTENT {
-            return None;
-        }
-        let user = response.headers.get(X_GATEWARD_USER)?.to_str().ok()?;
-        Some(user.to_owned())
+/// Whose password has changed, if the answer to a `password_change` route says so. To be asked before
+/// [`Forward::receive`], which takes the name away.
+pub fn changed_user(response: &ResponseHeader) -> Option<String> {
+    if response.status != StatusCode::NO_CONTENT {
+        return None;
     }
+    let user = response.headers.get(X_GATEWARD_USER)?.to_str().ok()?;
+    Some(user.to_owned())
 }
 
 /// The target for the gateway: the path that was matched, and the client's query as it came.

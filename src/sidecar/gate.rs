@@ -73,7 +73,7 @@ impl Gate {
     }
 
     /// Who turns credentials into evidence.
-    pub fn authenticator(&self) -> &Authenticator {
+    pub fn authenticator(&self) -> &Arc<Authenticator> {
         &self.authenticator
     }
 

@@ -9,6 +9,7 @@
 //! A refusal is an answer, never an `Err`: Pingora logs errors and closes the client's connection for them.
 
 mod arrival;
+pub(crate) mod errand;
 mod mishap;
 pub(crate) mod passage;
 mod tokens;
@@ -111,7 +112,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Pingora gives a connection up that is answered before the whole body came: not for `100 Continue`.
         session.set_close_on_response_before_downstream_finish(!response.status.is_informational());
-        self.0.answered(context, response).await
+        self.0.answered(context, response)
     }
 
     fn upstream_response_trailer_filter(

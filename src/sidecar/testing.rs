@@ -433,6 +433,11 @@ impl Line {
         text
     }
 
+    /// Leaves at once and without a word (RST).
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     /// Whether the other side closes without another byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();

@@ -171,7 +171,7 @@ pub(super) fn stop(context: &mut Context, refusal: Refusal) -> pingora::Result<(
     clippy::wildcard_enum_match_arm,
     reason = "of Pingora's long list only this matters here"
 )]
-fn trouble(kind: &ErrorType) -> GatewayTrouble {
+pub(super) fn trouble(kind: &ErrorType) -> GatewayTrouble {
     match kind {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => GatewayTrouble::Timeout,
         ErrorType::ConnectTimedout

@@ -8,16 +8,17 @@ use arc_swap::ArcSwap;
 use gateward_auth::UnixSeconds;
 use gateward_boot::clock::Clock;
 use ipnet::IpNet;
+use pingora::connectors::http::Connector;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
-use super::arrival;
 use super::mishap::stop;
+use super::{arrival, errand};
 use crate::config::{Limits, Timeouts};
 use crate::context::{Arrival, Context, Pass, Stage};
-use crate::endpoints::{Endpoints, audit};
+use crate::endpoints::Endpoints;
 use crate::forward::{Forward, Meaning};
 use crate::front::traffic::{InFlight, Traffic};
 use crate::gate::{Gate, Refused};
@@ -31,6 +32,8 @@ pub(crate) struct Passage {
     pub gate: Gate,
     /// Forwards.
     pub forward: Arc<Forward>,
+    /// Connects for requests that are carried out whoever leaves.
+    pub connector: Connector,
     /// Answers token requests.
     pub endpoints: Endpoints,
     /// Writes and counts.
@@ -68,6 +71,9 @@ impl Passage {
             }
             Ok(pass) if pass.terms.action.is_token_endpoint() => {
                 self.serve(session, context, &edition, pass, now).await
+            }
+            Ok(pass) if errand::is_errand(&pass, &session.req_header().method) => {
+                self.run_errand(session, context, edition, pass).await
             }
             Ok(pass) => {
                 let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
@@ -141,7 +147,7 @@ impl Passage {
     }
 
     /// Takes the head of the gateway's answer.
-    pub(super) async fn answered(&self, context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+    pub(super) fn answered(&self, context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
         let Stage::Admitted(arrival, pass) = &context.stage else {
             return Ok(());
         };
@@ -151,14 +157,6 @@ impl Passage {
         }
         match self.forward.receive(pass, arrival, response) {
             Meaning::Ordinary => Ok(()),
-            Meaning::PasswordChanged(user) => {
-                let policy = &arrival.edition.policy;
-                let now = UnixSeconds(self.clock.unix_seconds());
-                let authenticator = self.gate.authenticator();
-                let changed = authenticator.on_password_changed(policy, &user, now).await;
-                tracing::info!(target: audit::TARGET, event = "password_change", user, outcome = changed.label());
-                Ok(())
-            }
             Meaning::Trouble(trouble) => {
                 tracing::error!(reason = trouble.label(), route = %pass.terms.id, "the gateway's answer is of no use");
                 stop(context, Refusal::Gateway(trouble))

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Method, header};
+use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
 use pingora::proxy::Session;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -54,11 +56,7 @@ pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> 
     }
     let without_body = session.req_header().method == Method::HEAD;
     let (header, body) = answer.into_parts()?;
-    let ends = without_body || body.is_empty();
-    session.write_response_header(Box::new(header), ends).await?;
-    if !ends {
-        session.write_response_body(Some(body), true).await?;
-    }
+    write(session, header, if without_body { Bytes::new() } else { body }).await?;
     if session.is_http2() {
         if !session.is_body_done() {
             // A stream that ends while its client still sends is reset, and clients take that for the answer.
@@ -66,6 +64,20 @@ pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> 
         }
     } else if rest == Rest::Unbounded {
         end_politely(session).await;
+    }
+    Ok(())
+}
+
+/// Sends an answer of the gateway's to a request that was read to its end.
+pub(crate) async fn pass_on(session: &mut Session, header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
+    write(session, header, body).await
+}
+
+async fn write(session: &mut Session, header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
+    let ends = body.is_empty();
+    session.write_response_header(Box::new(header), ends).await?;
+    if !ends {
+        session.write_response_body(Some(body), true).await?;
     }
     Ok(())
 }

@@ -30,8 +30,8 @@ use crate::front::traffic::Traffic;
 use crate::gate::Gate;
 use crate::gateway::Gateway;
 use crate::observe::Observer;
-use crate::proxy::Proxy;
 use crate::proxy::passage::Passage;
+use crate::proxy::{Proxy, errand};
 use crate::reload::{self, Files, Reloader};
 use crate::users::{self, UserFile, Users};
 
@@ -155,6 +155,7 @@ fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, ma
     let passage = Passage {
         gate: Gate::new(made.authenticator, made.jwt_metrics),
         forward: made.forward,
+        connector: errand::connector(),
         endpoints: made.endpoints,
         observer: Arc::clone(&made.observer),
         editions,
