@@ -1,9 +1,10 @@
-//! How does a process tell what happens? In JSON lines on standard error, written by a thread of its own.
+//! How does a process tell what happens? In JSON lines on standard error, written by a thread of its own
+//! (`logs/writer.rs`).
 
-use std::io::Write;
+mod writer;
+
 use std::str::FromStr;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -11,8 +12,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Lines that may wait for a slow standard error before further ones are dropped and counted.
-const WAITING_LINES: usize = 16_384;
+pub use self::writer::{DroppedLines, Logs};
+
+/// How many bytes of lines may wait for a slow standard error before further ones are dropped and counted.
+const MAX_WAITING: usize = 8 << 20;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,36 +82,15 @@ impl FromStr for Level {
 #[error("not a log level")]
 pub struct UnknownLevel;
 
-/// Logs were started twice in one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("logs are already started")]
-pub struct AlreadyStarted;
-
-/// Keeps the writing thread alive: when this is dropped, what waits is written (for up to a second).
-#[derive(Debug)]
-pub struct Logs {
-    _worker: WorkerGuard,
-    dropped: DroppedLines,
-}
-
-impl Logs {
-    /// How many lines were dropped so far, to ask again and again.
-    #[must_use]
-    pub fn dropped(&self) -> DroppedLines {
-        self.dropped.clone()
-    }
-}
-
-/// Counts the lines that nobody got to read because standard error was too slow.
-#[derive(Clone, Debug)]
-pub struct DroppedLines(ErrorCounter);
-
-impl DroppedLines {
-    /// Lines dropped since the start.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        u64::try_from(self.0.dropped_lines()).unwrap_or(u64::MAX)
-    }
+/// Nothing will be told.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// Logs were started twice in one process.
+    #[error("logs are already started")]
+    Already,
+    /// There is no thread to write them.
+    #[error("no thread for logs: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Sends everything said through `tracing` and `log` to standard error, from now on. `own` is how the names of our own
@@ -116,32 +98,14 @@ impl DroppedLines {
 ///
 /// # Errors
 ///
-/// When this process already has logs.
-pub fn start(level: Level, own: &str) -> Result<Logs, AlreadyStarted> {
-    let (writer, logs) = writer(std::io::stderr(), WAITING_LINES);
+/// When this process already has logs, or cannot have another thread.
+pub fn start(level: Level, own: &str) -> Result<Logs, NotStarted> {
+    let (writer, logs) = writer::start(std::io::stderr(), MAX_WAITING)?;
     tracing_subscriber::registry()
         .with(lines(level, own, writer))
         .try_init()
-        .map_err(|_| AlreadyStarted)?;
+        .map_err(|_| NotStarted::Already)?;
     Ok(logs)
-}
-
-/// INVARIANT(logs-never-block): a full queue drops the line and counts it; a request never waits for standard error.
-/// Held by `tests::a_stuck_reader_costs_lines_and_never_blocks`.
-fn writer(to: impl Write + Send + 'static, waiting: usize) -> (NonBlocking, Logs) {
-    let (writer, worker) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(waiting)
-        .thread_name("logs")
-        .finish(to);
-    let dropped = DroppedLines(writer.error_counter());
-    (
-        writer,
-        Logs {
-            _worker: worker,
-            dropped,
-        },
-    )
 }
 
 fn lines<S, W>(level: Level, own: &str, writer: W) -> impl tracing_subscriber::Layer<S>

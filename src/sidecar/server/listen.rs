@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::apps::ServerApp;
+use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::Acceptor;
+use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
@@ -20,6 +22,13 @@ use crate::config::Tls;
 /// What is spoken within TLS, in the order in which we like it (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
+/// What of an answer is gathered before it is sent, in bytes: its head and a page of messages, which would be two system
+/// calls and wake the client twice. Whatever must not wait is flushed.
+const WRITE_BUFFER: usize = 16 << 10;
+/// What is read from a client at once, in bytes. There is one of these for every connection; a longer body is read
+/// past it.
+const READ_BUFFER: usize = 16 << 10;
+
 /// An open port that nobody serves yet.
 pub(super) struct Socket {
     name: String,
@@ -30,7 +39,8 @@ impl Socket {
     /// The application that is to serve it.
     pub(super) fn serve<A>(self, name: &str, app: A) -> Listening<A> {
         let mut service = Service::new(name.to_owned(), app);
-        service.add_tcp(&self.name);
+        let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
+        service.add_listener(ListenerConfig::tcp(&self.name).l4_buffer(buffers));
         Listening {
             service,
             sockets: self.sockets,
