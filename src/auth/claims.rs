@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -17,10 +18,16 @@ pub(crate) const EPOCH: &str = "gw_epo";
 /// gateway requires it: both sides may share one secret (DESIGN §8).
 pub(crate) const MINT: &str = "gw_mint";
 
-/// A token whose signature, claims and times are good. Only a [`Verifier`](crate::Verifier) makes one.
+/// A token whose signature, claims and times are good. Only a [`Verifier`](crate::Verifier) makes one. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
     pub(crate) user: UserId,
+    pub(crate) facts: Arc<Facts>,
+}
+
+/// What a token says besides its user.
+#[derive(Debug)]
+pub(crate) struct Facts {
     pub(crate) id: TokenId,
     pub(crate) family: Option<FamilyId>,
     pub(crate) epoch: Option<u64>,
@@ -28,6 +35,7 @@ pub struct VerifiedToken {
     pub(crate) original_scopes: Option<Box<[Box<str>]>>,
     pub(crate) issued_at: UnixSeconds,
     pub(crate) expires_at: UnixSeconds,
+    pub(crate) not_before: Option<UnixSeconds>,
 }
 
 impl VerifiedToken {
@@ -38,42 +46,42 @@ impl VerifiedToken {
 
     /// Its own id (`jti`).
     pub fn id(&self) -> &TokenId {
-        &self.id
+        &self.facts.id
     }
 
     /// The login session it belongs to; `None` in tokens that the gateway issued.
     pub fn family(&self) -> Option<&FamilyId> {
-        self.family.as_ref()
+        self.facts.family.as_ref()
     }
 
     /// The user's epoch when it was issued; `None` in tokens that the gateway issued.
     pub fn epoch(&self) -> Option<u64> {
-        self.epoch
+        self.facts.epoch
     }
 
     /// What it allows: arbitrary texts, to be compared exactly.
     pub fn scopes(&self) -> &[Box<str>] {
-        &self.scopes
+        &self.facts.scopes
     }
 
     /// In a refresh token: the scopes of the access tokens that it is good for.
     pub fn original_scopes(&self) -> Option<&[Box<str>]> {
-        self.original_scopes.as_deref()
+        self.facts.original_scopes.as_deref()
     }
 
     /// `iat`.
     pub fn issued_at(&self) -> UnixSeconds {
-        self.issued_at
+        self.facts.issued_at
     }
 
     /// `exp`: the first second in which it is no longer good (before leeway).
     pub fn expires_at(&self) -> UnixSeconds {
-        self.expires_at
+        self.facts.expires_at
     }
 
     /// Is it a refresh token? One is recognised by its scopes, which are exactly `tokens:refresh` (WIRE §2.3).
     pub fn is_refresh(&self) -> bool {
-        matches!(&*self.scopes, [only] if &**only == TOKENS_REFRESH)
+        matches!(self.scopes(), [only] if &**only == TOKENS_REFRESH)
     }
 
     /// The same token with its user under the name that [`upper_name`](crate::upper_name) gives.

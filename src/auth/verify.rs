@@ -2,11 +2,12 @@
 //! SECURITY §1). Refuses to know revocation, and which routes a token opens.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::claims::{Claims, Found, VerifiedToken};
+use crate::claims::{Claims, Facts, Found, VerifiedToken};
 use crate::header;
 use crate::ids::{FamilyId, TokenId, UnixSeconds, UserId};
 use crate::keys::Hs256Key;
@@ -51,6 +52,20 @@ impl Verifier {
     /// For the gateway: a token that the sidecar minted. A client's token is refused.
     pub fn verify_minted(&self, raw: &str, now: UnixSeconds) -> Result<VerifiedToken, TokenError> {
         self.check(raw, now, Door::Gateway)
+    }
+
+    /// Whether a token that this verifier found good is still, or again, within its times.
+    ///
+    /// INVARIANT(a known token ages): whatever is remembered of a token, its times are asked anew; test
+    /// `verify::tests::a_token_that_was_good_is_judged_by_its_times_again`.
+    pub fn check_again(&self, token: &VerifiedToken, now: UnixSeconds) -> Result<(), TokenError> {
+        let Facts {
+            expires_at,
+            issued_at,
+            not_before,
+            ..
+        } = *token.facts;
+        check_times(expires_at, issued_at, not_before, &self.rules, now)
     }
 
     fn check(&self, raw: &str, now: UnixSeconds, door: Door) -> Result<VerifiedToken, TokenError> {
@@ -111,8 +126,8 @@ fn check_claims(
 
     let family = text(claims.family, Claim::Family)?;
     let epoch = seconds(claims.epoch, Claim::Epoch)?;
-    Ok(VerifiedToken {
-        user: UserId::parse(&user).map_err(|_| TokenError::Invalid(Claim::User))?,
+    let user = UserId::parse(&user).map_err(|_| TokenError::Invalid(Claim::User))?;
+    let facts = Facts {
         id: TokenId::parse(&id).map_err(|_| TokenError::Invalid(Claim::Id))?,
         family: family
             .map(|family| FamilyId::parse(&family))
@@ -123,6 +138,11 @@ fn check_claims(
         original_scopes: texts(claims.original_scopes, Claim::OriginalScopes)?,
         issued_at,
         expires_at,
+        not_before,
+    };
+    Ok(VerifiedToken {
+        user,
+        facts: Arc::new(facts),
     })
 }
 

@@ -7,6 +7,7 @@
 mod basic;
 mod bearer;
 mod known;
+mod known_tokens;
 mod password_change;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use gateward_policy::{Policy, UserNames};
 
 use self::basic::Basic;
 use self::known::KnownLogin;
+use self::known_tokens::KnownTokens;
 use self::password_change::PasswordChanges;
 use crate::gateway::GatewayError;
 use crate::users::CheckError;
@@ -67,6 +69,7 @@ impl From<CheckError> for Denied {
 /// Turns credentials into evidence.
 pub struct Authenticator {
     verifier: Verifier,
+    tokens: KnownTokens,
     denylist: Denylist,
     basic: Basic,
     changes: Arc<PasswordChanges>,
@@ -80,6 +83,7 @@ impl Authenticator {
         let basic = Basic::new(logins, Box::new(move |user| list.epoch(user)));
         Self {
             verifier,
+            tokens: KnownTokens::new(),
             denylist,
             basic,
             changes,

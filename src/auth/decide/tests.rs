@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::claims::Facts;
 use crate::evidence::RevokedBy;
 use crate::ids::{TokenId, UnixSeconds};
 use crate::requirement::Accepts;
@@ -44,8 +46,7 @@ const fn needs_nothing() -> Requirement {
 }
 
 fn token(scopes: &[&str], standing: Standing) -> Evidence {
-    let token = VerifiedToken {
-        user: UserId::parse("ABC123").unwrap(),
+    let facts = Facts {
         id: TokenId::parse("id").unwrap(),
         family: None,
         epoch: None,
@@ -53,6 +54,11 @@ fn token(scopes: &[&str], standing: Standing) -> Evidence {
         original_scopes: None,
         issued_at: UnixSeconds(0),
         expires_at: UnixSeconds(900),
+        not_before: None,
+    };
+    let token = VerifiedToken {
+        user: UserId::parse("ABC123").unwrap(),
+        facts: Arc::new(facts),
     };
     Evidence::Token { token, standing }
 }

@@ -91,6 +91,23 @@ fn a_good_token_tells_whose_it_is_and_what_it_allows() {
 }
 
 #[test]
+fn a_token_that_was_good_is_judged_by_its_times_again() {
+    let token = check(&[("nbf", "1767225590")]).unwrap();
+    let again = |now| verifier().check_again(&token, UnixSeconds(now)).err();
+    assert_eq!(again(1_767_226_499), None);
+    assert_eq!(again(1_767_226_500), Some(TokenError::Expired));
+    assert_eq!(
+        again(1_767_225_599),
+        Some(TokenError::IssuedInFuture),
+        "a clock set back"
+    );
+    let token = check(&[("iat", "1767225500"), ("nbf", "1767225590")]).unwrap();
+    let again = |now| verifier().check_again(&token, UnixSeconds(now)).err();
+    assert_eq!(again(1_767_225_590), None);
+    assert_eq!(again(1_767_225_589), Some(TokenError::NotYetValid));
+}
+
+#[test]
 fn a_token_of_the_gateway_without_our_claims_is_good() {
     let token = check(&[]).unwrap();
     assert_eq!((token.family(), token.epoch()), (None, None));

@@ -19,10 +19,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const KEPT: usize = 64 << 10;
 
 /// Starts the thread. At most `max_waiting` bytes wait for it.
-pub(super) fn start(
-    to: impl Write + Send + 'static,
-    max_waiting: usize,
-) -> Result<(LineWriter, Logs), std::io::Error> {
+pub(super) fn start(to: impl Write + Send + 'static, max_waiting: usize) -> Result<(LineWriter, Logs), std::io::Error> {
     let desk = Arc::new(Desk {
         max_waiting,
         lines: Mutex::default(),
@@ -96,9 +93,7 @@ impl Desk {
         let nothing = |lines: &mut Lines| lines.waiting.is_empty() && !lines.ended;
         let lines = self.said.wait_while(self.lines(), nothing);
         let lines = lines.unwrap_or_else(PoisonError::into_inner);
-        let gathered = self
-            .said
-            .wait_timeout_while(lines, GATHERING, |lines| !lines.ended);
+        let gathered = self.said.wait_timeout_while(lines, GATHERING, |lines| !lines.ended);
         let (mut lines, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut lines.waiting, taken);
         !taken.is_empty()
@@ -145,7 +140,10 @@ impl Drop for Logs {
         let mut lines = self.0.lines();
         lines.ended = true;
         self.0.said.notify_all();
-        let all = self.0.written.wait_timeout_while(lines, LAST_WORDS, |lines| !lines.finished);
+        let all = self
+            .0
+            .written
+            .wait_timeout_while(lines, LAST_WORDS, |lines| !lines.finished);
         drop(all);
     }
 }

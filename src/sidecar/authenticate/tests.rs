@@ -7,7 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use gateward_auth::{
-    Accepts, AccessClaims, FamilyId, Hs256Key, Login, Need, RevokedBy, Secret, Signer, Standing, TokenId, VerifierRules,
+    Accepts, AccessClaims, FamilyId, Hs256Key, Login, Need, RevokedBy, Secret, Signer, Standing, TokenError, TokenId,
+    VerifierRules,
 };
 use gateward_boot::clock::Clock;
 use gateward_denylist::{Options, Retention};
@@ -334,6 +335,35 @@ async fn tokens_end_here_even_while_the_store_is_away() {
         }
     ));
     assert!(!matches!(bench.standing(&token("OTHER1", NOW)), Standing::Revoked(_)));
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_before_is_still_judged_by_time_and_revocation() {
+    let bench = Bench::asking(&Toy::answering(200).await).await;
+    let raw = token("ABC123", NOW);
+    let at = |now| bench.authenticator.bearer(&bench.policy, &raw, now).err();
+    assert_eq!((at(NOW), at(NOW.plus(3599))), (None, None));
+    assert_eq!(at(NOW.plus(3600)), Some(Denial::TokenInvalid(TokenError::Expired)));
+    assert_eq!(at(NOW.minus(1)), Some(Denial::TokenInvalid(TokenError::IssuedInFuture)));
+    let user = UserId::parse("ABC123").unwrap();
+    bench.denylist.revoke_user(&user, NOW).await.unwrap();
+    assert_eq!(bench.standing(&raw), Standing::Revoked(RevokedBy::User));
+}
+
+#[tokio::test]
+async fn a_token_that_differs_from_a_good_one_in_one_letter_is_forged() {
+    let bench = Bench::asking(&Toy::answering(200).await).await;
+    let raw = token("ABC123", NOW);
+    assert_eq!(bench.standing(&raw), Standing::Clear);
+    for at in 0..raw.len() {
+        let mut forged = raw.clone().into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        for _again in 0..2 {
+            let answer = bench.authenticator.bearer(&bench.policy, &forged, NOW);
+            assert!(matches!(answer, Err(Denial::TokenInvalid(_))), "{at}");
+        }
+    }
 }
 
 #[tokio::test]
