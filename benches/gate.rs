@@ -52,11 +52,14 @@ fn policy() -> Policy {
     compile("smsgate", SMSGATE).unwrap().policy
 }
 
-fn bearer(config: &Config) -> String {
+/// More tokens than are remembered.
+const MANY_TOKENS: usize = 20_000;
+
+fn bearer(config: &Config, number: usize) -> String {
     let key = Hs256Key::new(&config.tokens.secret).unwrap();
     let token = Signer::new(key, config.tokens.issuer.clone()).access(&AccessClaims {
         user: &UserId::parse("ABC123").unwrap(),
-        id: &TokenId::parse("w8pxz0a4Fwa4xgzyCvSeC").unwrap(),
+        id: &TokenId::parse(&format!("w8pxz0a4Fwa4xgz{number:06}")).unwrap(),
         family: &FamilyId::parse("w8pxz0a4Fwa4").unwrap(),
         epoch: 0,
         scopes: &["messages:list", "messages:send"],
@@ -95,7 +98,9 @@ fn request(bearer: &str) -> RequestHeader {
 
 fn steps(criterion: &mut Criterion, denylist: Denylist) {
     let (config, policy) = (config(), policy());
-    let (bearer, gate) = (bearer(&config), gate(&config, denylist));
+    let gate = gate(&config, denylist);
+    let many: Vec<String> = (0..MANY_TOKENS).map(|number| bearer(&config, number)).collect();
+    let bearer = many.first().unwrap();
     let head = |authorization| Head {
         method: "POST",
         path: PATH,
@@ -110,6 +115,13 @@ fn steps(criterion: &mut Criterion, denylist: Denylist) {
     criterion.bench_function("inspect a head", |bench| {
         bench.iter(|| framing::inspect(black_box(raw.as_bytes())).unwrap());
     });
+    criterion.bench_function("admit a token that was not seen before", |bench| {
+        let mut many = many.iter().cycle();
+        bench.iter(|| {
+            let raw = many.next().unwrap().as_bytes();
+            now(gate.admit(&policy, &head(Authorization::One(raw)), NOW, &mut Notes::default())).unwrap()
+        });
+    });
     criterion.bench_function("admit a token", |bench| {
         bench.iter(|| now(gate.admit(&policy, black_box(&with_token), NOW, &mut Notes::default())).unwrap());
     });
@@ -120,7 +132,7 @@ fn steps(criterion: &mut Criterion, denylist: Denylist) {
 
     let forward = Forward::new(&config.upstream).unwrap();
     let pass = now(gate.admit(&policy, &with_token, NOW, &mut Notes::default())).unwrap();
-    let request = request(&bearer);
+    let request = request(bearer);
     let observer = Observer::new(&Metrics::new(), Decisions::Off).unwrap();
     let arrival = Arrival {
         request_id: "07070707-0707-4707-8707-070707070707".parse().unwrap(),

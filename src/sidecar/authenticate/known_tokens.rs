@@ -1,5 +1,5 @@
-//! Which tokens were found good a moment ago? A client sends the same one for minutes, and finding it here costs a tenth
-//! of its signature and claims (`benches/auth.rs`, `benches/gate.rs`).
+//! Which tokens were found good a moment ago? A client sends the same one for minutes, and finding it here costs a
+//! fraction of checking its signature and claims (`benches/gate.rs`).
 //!
 //! Kept as they came, and compared whole: nothing shorter is safe without being as slow as the signature, and whoever can
 //! read this memory has the key that signs them. Only good ones are kept, so that forged ones take no room (SECURITY 77).
@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 use gateward_auth::VerifiedToken;
 use papaya::HashMap;
 
-/// Tokens kept; when there are more, all are forgotten, which costs one check each. At most 6 MiB.
-const MOST_KEPT: usize = 4_096;
+/// Tokens kept; when there are more, all are forgotten, which costs one check each. About 12 MiB when so many are in use.
+const MOST_KEPT: usize = 16_384;
 
 /// The longest token that is kept, in bytes. Those of a few scopes have about 400.
 const LONGEST: usize = 1_024;
@@ -83,12 +83,13 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_in_number_and_length() {
         let known = KnownTokens::new();
+        let good = good();
         for number in 0..=MOST_KEPT {
-            known.remember(&number.to_string(), &good());
+            known.remember(&number.to_string(), &good);
         }
         assert!(known.0.len() <= MOST_KEPT);
         let long = "a".repeat(LONGEST + 1);
-        known.remember(&long, &good());
+        known.remember(&long, &good);
         assert!(known.recall(&long).is_none());
     }
 }
