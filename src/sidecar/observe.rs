@@ -13,7 +13,7 @@ use gateward_denylist::Denylist;
 use gateward_policy::{Policy, RouteId};
 
 pub use self::meters::Verdict;
-use self::meters::{Meters, RouteMeters};
+use self::meters::{Meters, RouteMeters, whole};
 use crate::config::Decisions;
 use crate::context::{Context, Stage};
 use crate::front::traffic::Traffic;
@@ -67,22 +67,7 @@ impl Observer {
         metrics.on_scrape(move || {
             meters.connections.set(whole(traffic.connections()));
             meters.in_flight.set(whole(traffic.requests()));
-            let health = denylist.health();
-            meters.store.loaded.set(health.loaded.into());
-            meters.store.degraded.set(health.degraded.into());
-            meters
-                .store
-                .age
-                .set(health.age.map_or(f64::NAN, |age| age.as_secs_f64()));
-            meters.store.entries.set(whole(health.entries));
-            meters
-                .store
-                .alarms
-                .set(i64::try_from(health.alarms).unwrap_or(i64::MAX));
-            meters
-                .store
-                .lag
-                .set(denylist.stats().feed_lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+            meters.store.show(&denylist.health(), &denylist.stats());
         });
     }
 
@@ -240,8 +225,4 @@ fn write_line(context: &Context, facts: &Facts<'_>, target: &[u8], status: Optio
 /// Milliseconds with microsecond precision.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
-}
-
-fn whole(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

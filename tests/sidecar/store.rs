@@ -68,11 +68,44 @@ async fn without_its_store_a_sidecar_issues_nothing_and_lets_only_known_ways_pas
     assert_eq!(bench.list_with(&text(&issued, "access_token")).await.status, 200);
     // A bad token is bad in any case.
     assert_eq!(bench.list_with("x.y.z").await.status, 401);
-    let metrics = Request::get("/metrics").send(bench.gateward.admin).await.text();
+    let metrics = metrics(&bench).await;
     assert!(metrics.contains("gateward_store_degraded 1"), "{metrics}");
     redis.launch();
     awaits(&bench, &write, 200).await;
     assert_eq!(bench.send(&issue()).await.status, 201);
+}
+
+#[tokio::test]
+async fn comparing_the_list_with_the_store_is_counted_and_so_is_what_was_missed() {
+    let redis = Redis::start();
+    let bench = on(&redis);
+    awaits(&bench, &issue(), 201).await;
+    let before = metrics(&bench).await;
+    assert_eq!(counted(&before, "gateward_store_feed_gaps_total"), 0);
+    // With the feed goes what somebody may have written to it.
+    redis.command(&["FLUSHALL"]);
+    let start = Instant::now();
+    let resyncs = counted(&before, "gateward_store_resyncs_total");
+    loop {
+        let now = metrics(&bench).await;
+        if counted(&now, "gateward_store_resyncs_total") > resyncs
+            && counted(&now, "gateward_store_feed_gaps_total") == 1
+        {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{now}");
+        pause();
+    }
+}
+
+async fn metrics(bench: &Bench) -> String {
+    Request::get("/metrics").send(bench.gateward.admin).await.text()
+}
+
+fn counted(metrics: &str, name: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|count| count.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {metrics}"))
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use gateward_boot::metrics::{
     Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, MetricError, Metrics,
 };
+use gateward_denylist::{Health, Stats};
 
 /// Seconds; finer at the low end than the reference's, because a sidecar adds microseconds.
 const DURATIONS: [f64; 12] = [
@@ -90,18 +91,66 @@ pub(super) struct Meters {
     pub(super) panics: IntCounter,
     pub(super) connections: IntGauge,
     pub(super) in_flight: IntGauge,
-    pub(super) store: StoreGauges,
+    pub(super) store: StoreMeters,
 }
 
 /// How the denylist is doing.
 #[derive(Debug)]
-pub(super) struct StoreGauges {
-    pub(super) loaded: IntGauge,
-    pub(super) degraded: IntGauge,
-    pub(super) age: Gauge,
-    pub(super) entries: IntGauge,
-    pub(super) alarms: IntGauge,
-    pub(super) lag: Gauge,
+pub(super) struct StoreMeters {
+    loaded: IntGauge,
+    degraded: IntGauge,
+    age: Gauge,
+    entries: IntGauge,
+    alarms: IntGauge,
+    lag: Gauge,
+    resyncs: IntCounter,
+    gaps: IntCounter,
+}
+
+impl StoreMeters {
+    fn register(metrics: &Metrics) -> Result<Self, MetricError> {
+        Ok(Self {
+            loaded: metrics.gauge("gateward_store_loaded", "1 once the whole denylist was loaded.")?,
+            degraded: metrics.gauge("gateward_store_degraded", "1 while the denylist may be out of date.")?,
+            age: metrics.float_gauge("gateward_store_age_seconds", "How old the denylist is.")?,
+            entries: metrics.gauge("gateward_store_entries", "Lines of the denylist in memory.")?,
+            alarms: metrics.gauge("gateward_store_alarms", "Times that the store had lost data.")?,
+            lag: metrics.float_gauge(
+                "gateward_store_feed_lag_seconds",
+                "From a revocation to its arrival here.",
+            )?,
+            resyncs: metrics.counter(
+                "gateward_store_resyncs_total",
+                "Times that the whole denylist was compared with the store.",
+            )?,
+            gaps: metrics.counter(
+                "gateward_store_feed_gaps_total",
+                "Times that revocations may have been missed, so that the whole denylist was loaded again.",
+            )?,
+        })
+    }
+
+    /// Shows the denylist's own numbers.
+    pub(super) fn show(&self, health: &Health, stats: &Stats) {
+        self.loaded.set(health.loaded.into());
+        self.degraded.set(health.degraded.into());
+        self.age.set(health.age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        self.entries.set(whole(health.entries));
+        self.alarms.set(i64::try_from(health.alarms).unwrap_or(i64::MAX));
+        self.lag.set(stats.feed_lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+        catch_up(&self.resyncs, stats.resyncs);
+        catch_up(&self.gaps, stats.gaps);
+    }
+}
+
+/// Brings a counter to what was counted elsewhere, since the same moment.
+fn catch_up(counter: &IntCounter, counted: u64) {
+    counter.inc_by(counted.saturating_sub(counter.get()));
+}
+
+/// A number of things, for a gauge.
+pub(super) fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Meters {
@@ -141,17 +190,7 @@ impl Meters {
             panics: metrics.counter("gateward_panics_total", "Requests that ended in a panic.")?,
             connections: metrics.gauge("gateward_connections", "Client connections.")?,
             in_flight: metrics.gauge("gateward_requests_in_flight", "Requests in flight.")?,
-            store: StoreGauges {
-                loaded: metrics.gauge("gateward_store_loaded", "1 once the whole denylist was loaded.")?,
-                degraded: metrics.gauge("gateward_store_degraded", "1 while the denylist may be out of date.")?,
-                age: metrics.float_gauge("gateward_store_age_seconds", "How old the denylist is.")?,
-                entries: metrics.gauge("gateward_store_entries", "Lines of the denylist in memory.")?,
-                alarms: metrics.gauge("gateward_store_alarms", "Times that the store had lost data.")?,
-                lag: metrics.float_gauge(
-                    "gateward_store_feed_lag_seconds",
-                    "From a revocation to its arrival here.",
-                )?,
-            },
+            store: StoreMeters::register(metrics)?,
         };
         for reason in EVERYDAY_REASONS {
             meters.refusals.with_label_values(&[reason]);
@@ -218,5 +257,42 @@ impl RouteMeters {
             .gateway_refusals
             .with_label_values(&[&*self.route, status])
             .inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_the_denylist_counts_is_shown_once() {
+        let metrics = Metrics::new();
+        let store = StoreMeters::register(&metrics).unwrap();
+        for (resyncs, gaps) in [(0, 0), (3, 1), (3, 1), (5, 2)] {
+            let stats = Stats {
+                resyncs,
+                gaps,
+                ..Stats::default()
+            };
+            let health = Health {
+                loaded: true,
+                degraded: false,
+                age: None,
+                entries: 0,
+                reason: None,
+                alarms: 7,
+            };
+            store.show(&health, &stats);
+            let text = metrics.text().unwrap();
+            for line in [
+                format!("gateward_store_resyncs_total {resyncs}\n"),
+                format!("gateward_store_feed_gaps_total {gaps}\n"),
+                "gateward_store_alarms 7\n".to_owned(),
+            ] {
+                assert!(text.contains(&line), "{line} is not in {text}");
+            }
+        }
     }
 }
