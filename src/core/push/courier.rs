@@ -35,10 +35,10 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// The same for all.
-    pub(super) fn all(count: usize, outcome: Outcome) -> Self {
+    /// Of so many, none of which was tried yet.
+    pub(super) fn of(count: usize) -> Self {
         Self {
-            outcomes: vec![outcome; count],
+            outcomes: vec![Outcome::Postponed; count],
             pause: None,
         }
     }
@@ -64,11 +64,12 @@ impl Courier {
         })
     }
 
-    /// Tries all of them, for so long.
-    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration) -> Round {
+    /// Tries all of them, for so long. What became of each is in `round` as soon as it is known, for whoever does not wait
+    /// for the end.
+    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration, round: &mut Round) {
         match self {
-            Self::Fcm(fcm) => fcm.deliver(batch, deadline).await,
-            Self::Upstream(upstream) => upstream.deliver(batch, deadline).await,
+            Self::Fcm(fcm) => fcm.deliver(batch, deadline, round).await,
+            Self::Upstream(upstream) => upstream.deliver(batch, deadline, round).await,
         }
     }
 }

@@ -50,18 +50,19 @@ impl Fcm {
 
     /// Sends as many as it can within `deadline`. Those that were under way then have failed; those that had not begun are
     /// postponed, and so is the rest when the service asks for a pause.
-    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration) -> Round {
+    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration, round: &mut Round) {
         // Not within the deadline, which may be a second: an exchange that is slower than that must end some time.
         if let Err(error) = self.access.token(None).await {
             tracing::error!(%error, "no access token for pushes");
-            return Round::all(batch.len(), Outcome::Failed);
+            round.outcomes.fill(Outcome::Failed);
+            return;
         }
         let ends = Instant::now() + deadline;
-        let mut round = Round::all(batch.len(), Outcome::Postponed);
-        let mut rest = batch.iter().zip(&mut round.outcomes);
+        let Round { outcomes, pause } = round;
+        let mut rest = batch.iter().zip(outcomes);
         let mut under_way = FuturesUnordered::new();
         loop {
-            while under_way.len() < AT_ONCE && round.pause.is_none() {
+            while under_way.len() < AT_ONCE && pause.is_none() {
                 let Some((notification, outcome)) = rest.next() else {
                     break;
                 };
@@ -71,7 +72,7 @@ impl Fcm {
             }
             match tokio::time::timeout_at(ends, under_way.next()).await {
                 Ok(Some(None)) => {}
-                Ok(Some(pause)) => round.pause = pause,
+                Ok(Some(asked_for)) => *pause = asked_for,
                 Ok(None) => break,
                 Err(_) => {
                     tracing::warn!("fcm did not take all pushes in time");
@@ -79,8 +80,6 @@ impl Fcm {
                 }
             }
         }
-        drop(under_way);
-        round
     }
 
     /// Notes what became of a notification, and says how long nothing more should be sent.

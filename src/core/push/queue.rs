@@ -4,10 +4,12 @@
 //! travel: a `Courier` says what became of each.
 
 use std::{
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use axum::body::Bytes;
 use gateward_boot::{clock::Clock, metrics::Metrics as Registry};
 use tokio::{
     sync::watch,
@@ -76,13 +78,20 @@ impl Queue {
         self.courier.is_some()
     }
 
-    /// [`put`](Self::put) for somebody else: dropped, and counted as an error, while too many wait.
-    pub(super) async fn relay(&self, notification: Notification) -> Result<(), Unavailable> {
-        if self.backlog.len().await? >= MOST_WAITING {
+    /// [`put`](Self::put) for somebody else: dropped, and counted as an error, while too many wait or the shared state is
+    /// not there. Whoever lost that has said so: with thousands of notifications in a request it is not said for each.
+    pub(super) async fn relay(&self, notification: Notification) {
+        let put = async {
+            if self.backlog.len().await? >= MOST_WAITING {
+                self.metrics.errors.inc();
+                return Ok(());
+            }
+            self.put(notification).await
+        };
+        let put: Result<(), Unavailable> = put.await;
+        if put.is_err() {
             self.metrics.errors.inc();
-            return Ok(());
         }
-        self.put(notification).await
     }
 
     /// Puts a notification into the queue, in the place of an earlier one of its kind. Waits for nobody but the shared
@@ -106,7 +115,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends what waits, every so often, and a last time when the process stops, which waits for a short while only.
+    /// Sends what waits, every so often, and a last time when the process stops, which waits for a short while only: what is
+    /// not sent by then is left to the other processes.
     pub(crate) async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         let mut ticks = interval_at(Instant::now() + self.period, self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,89 +130,102 @@ impl Queue {
                 let _ = stopping.wait_for(|stop| *stop).await;
                 tokio::time::sleep(LAST_ROUND).await;
             };
-            tokio::select! {
-                () = self.flush() => {}
-                () = too_long => {
-                    tracing::warn!("stopped with pushes under way");
-                    return;
-                }
-            }
-            if stop {
+            let cut = self.flush(too_long).await;
+            if stop || cut {
                 return;
             }
         }
     }
 
-    /// Sends everything that waits now, within the deadline.
-    pub(super) async fn flush(&self) {
-        let Some(courier) = &self.courier else { return };
+    /// Sends everything that waits now, within the deadline, and goes no further when `cut` is done: what is not known to
+    /// be sent then waits again. Says whether that was so.
+    ///
+    /// INVARIANT(nothing is taken and forgotten): nobody drops this half-way, and what follows on `cut` is bounded by what
+    /// the shared state may take. Test: `tests::what_a_stopping_process_does_not_get_through_waits_for_another`.
+    pub(super) async fn flush(&self, cut: impl Future<Output = ()>) -> bool {
+        let Some(courier) = &self.courier else { return false };
         if self.is_paused() {
-            return;
+            return false;
         }
         let kept = match self.backlog.drain().await {
             Ok(kept) => kept,
             // Whoever lost the shared state has said so; what waits there goes on waiting.
-            Err(error) if error.was_not_asked() => return,
+            Err(error) if error.was_not_asked() => return false,
             Err(error) => {
                 tracing::error!(%error, "the pushes that waited may be lost");
                 self.metrics.errors.inc();
-                return;
+                return false;
             }
         };
         let batch: Vec<Waiting> = kept.values().filter_map(|bytes| Waiting::from_bytes(bytes)).collect();
         if batch.is_empty() {
-            return;
+            return false;
         }
         let notifications: Vec<&Notification> = batch.iter().map(|waiting| &waiting.notification).collect();
-        let Round { outcomes, pause } = courier.deliver(&notifications, self.deadline).await;
-        if let Some(pause) = pause {
+        let mut round = Round::of(batch.len());
+        let was_cut = tokio::select! {
+            () = courier.deliver(&notifications, self.deadline, &mut round) => false,
+            () = cut => true,
+        };
+        if was_cut {
+            tracing::warn!("stopped with pushes under way");
+            // Whether one has failed or was under way is not known: it costs no try.
+            let failed = round.outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Failed);
+            failed.for_each(|outcome| *outcome = Outcome::Postponed);
+        }
+        if let Some(pause) = round.pause {
             self.pause(pause);
         }
-        for (waiting, outcome) in batch.into_iter().zip(outcomes) {
-            if let Err(error) = self.settle(waiting, outcome).await {
-                tracing::error!(%error, "a push is lost");
+        self.settle(batch.into_iter().zip(round.outcomes)).await;
+        was_cut
+    }
+
+    /// What is to be tried again first: the process may be stopping.
+    async fn settle(&self, round: impl Iterator<Item = (Waiting, Outcome)>) {
+        let (mut again, mut hopeless) = (Vec::new(), Vec::new());
+        for (waiting, outcome) in round {
+            match outcome {
+                Outcome::Sent => {}
+                Outcome::Postponed => again.push(waiting),
+                Outcome::Refused => self.metrics.errors.inc(),
+                Outcome::Unreachable => {
+                    self.metrics.errors.inc();
+                    hopeless.push(waiting.notification);
+                }
+                Outcome::Failed => {
+                    self.metrics.errors.inc();
+                    let failures = waiting.failures.saturating_add(1);
+                    if failures < TRIES {
+                        self.metrics.retries.inc();
+                        again.push(Waiting { failures, ..waiting });
+                    } else {
+                        hopeless.push(waiting.notification);
+                    }
+                }
             }
+        }
+        self.put_back(again).await;
+        self.give_up(hopeless).await;
+    }
+
+    /// Something newer of the same kind, which may have come meanwhile, stays.
+    async fn put_back(&self, again: Vec<Waiting>) {
+        let pushes = again.len();
+        let again = again.into_iter();
+        let taken = again.map(|waiting| (waiting.notification.key(), Bytes::from(waiting.to_bytes())));
+        if let Err(error) = self.backlog.put_back(taken.collect()).await {
+            tracing::error!(%error, pushes, "pushes may be lost");
+            self.metrics.errors.inc_by(u64::try_from(pushes).unwrap_or(u64::MAX));
         }
     }
 
-    async fn settle(&self, waiting: Waiting, outcome: Outcome) -> Result<(), Unavailable> {
-        match outcome {
-            Outcome::Sent => Ok(()),
-            Outcome::Postponed => self.put_back(&waiting).await,
-            Outcome::Refused => {
-                self.metrics.errors.inc();
-                Ok(())
-            }
-            Outcome::Unreachable => {
-                self.metrics.errors.inc();
-                self.give_up(&waiting.notification).await
-            }
-            Outcome::Failed => {
-                self.metrics.errors.inc();
-                self.try_again(waiting).await
-            }
+    async fn give_up(&self, hopeless: Vec<Notification>) {
+        for notification in hopeless {
+            self.metrics.added();
+            tracing::warn!(event = notification.kind.name(), "a push token is given up for a while");
+            // Without the shared state it is tried again with its next event. Whoever lost that has said so.
+            let _ = self.given_up.set(&notification.token, "", GIVEN_UP_FOR).await;
         }
-    }
-
-    async fn try_again(&self, waiting: Waiting) -> Result<(), Unavailable> {
-        let failures = waiting.failures.saturating_add(1);
-        if failures >= TRIES {
-            return self.give_up(&waiting.notification).await;
-        }
-        self.metrics.retries.inc();
-        self.put_back(&Waiting { failures, ..waiting }).await
-    }
-
-    /// Something newer of its kind, which may have come meanwhile, stays.
-    async fn put_back(&self, waiting: &Waiting) -> Result<(), Unavailable> {
-        let key = waiting.notification.key();
-        self.backlog.put_back(&key, waiting.to_bytes()).await
-    }
-
-    async fn give_up(&self, notification: &Notification) -> Result<(), Unavailable> {
-        self.metrics.added();
-        tracing::warn!(event = notification.kind.name(), "a push token is given up for a while");
-        self.given_up.set(&notification.token, "", GIVEN_UP_FOR).await
     }
 
     /// Whoever takes our notifications wants to be left alone for so long.

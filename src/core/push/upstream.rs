@@ -34,9 +34,8 @@ impl Upstream {
     }
 
     /// Success and failure are those of the request, for all that is in it.
-    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration) -> Round {
+    pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration, round: &mut Round) {
         let ends = tokio::time::Instant::now() + deadline;
-        let mut round = Round::all(batch.len(), Outcome::Postponed);
         for (part, outcomes) in batch.chunks(AT_ONCE).zip(round.outcomes.chunks_mut(AT_ONCE)) {
             let asked = tokio::time::timeout_at(ends, self.ask(part)).await;
             let (outcome, pause) = judge(asked.unwrap_or(Err(CallError::TimedOut)));
@@ -46,7 +45,6 @@ impl Upstream {
                 break;
             }
         }
-        round
     }
 
     async fn ask(&self, part: &[&Notification]) -> Result<Answer, CallError> {
@@ -89,12 +87,18 @@ mod tests {
         Notification::of("t", &Event::plain(Kind::MessageEnqueued))
     }
 
+    async fn delivered(upstream: &Upstream, batch: &[&Notification], deadline: Duration) -> Round {
+        let mut round = Round::of(batch.len());
+        upstream.deliver(batch, deadline, &mut round).await;
+        round
+    }
+
     #[tokio::test]
     async fn a_batch_is_one_request_in_the_words_of_the_reference() {
         let service = Service::answering(|_| status(202)).await;
         let upstream = Upstream::new(&service.url("/upstream/v1")).unwrap();
         let one = notification();
-        let round = upstream.deliver(&[&one, &one], DEADLINE).await;
+        let round = delivered(&upstream, &[&one, &one], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Sent; 2]);
         let seen = service.seen();
         assert_eq!(seen.len(), 1);
@@ -114,7 +118,7 @@ mod tests {
             let service = Service::answering(move |_| status(code)).await;
             let upstream = Upstream::new(&service.url("")).unwrap();
             let one = notification();
-            let round = upstream.deliver(&[&one, &one], DEADLINE).await;
+            let round = delivered(&upstream, &[&one, &one], DEADLINE).await;
             assert_eq!(
                 (round.outcomes, round.pause),
                 (vec![Outcome::Failed; 2], None),
@@ -122,7 +126,7 @@ mod tests {
             );
         }
         let nobody = Upstream::new("http://127.0.0.1:9").unwrap();
-        let round = nobody.deliver(&[&notification()], DEADLINE).await;
+        let round = delivered(&nobody, &[&notification()], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Failed]);
     }
 
@@ -131,7 +135,7 @@ mod tests {
         for (after, pause) in [(Some(7), Duration::from_secs(7)), (None, CALM_DOWN)] {
             let service = Service::answering(move |_| refusal(429, after, "")).await;
             let upstream = Upstream::new(&service.url("")).unwrap();
-            let round = upstream.deliver(&[&notification()], DEADLINE).await;
+            let round = delivered(&upstream, &[&notification()], DEADLINE).await;
             assert_eq!((round.outcomes, round.pause), (vec![Outcome::Postponed], Some(pause)));
         }
     }
@@ -140,7 +144,7 @@ mod tests {
     async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
         let service = Service::hanging().await;
         let upstream = Upstream::new(&service.url("")).unwrap();
-        let round = upstream.deliver(&[&notification()], Duration::from_millis(50)).await;
+        let round = delivered(&upstream, &[&notification()], Duration::from_millis(50)).await;
         assert_eq!(round.outcomes, [Outcome::Failed]);
     }
 }

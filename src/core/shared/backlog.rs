@@ -11,9 +11,9 @@ use redis::cmd;
 use super::PREFIX;
 use super::link::{LONGEST_ANSWER, Link, Unavailable};
 
-/// How long an answer with all that waits may take. It is many times larger than others, nobody is held up by it, and what
-/// was taken out is lost when nobody waits for it any more.
-const DRAINED_WITHIN: Duration = LONGEST_ANSWER;
+/// How long it may take to take all that waits, or to put it back. That is many times more than what others ask, nobody is
+/// held up by it, and it is lost when nobody waits for the answer any more.
+const ALL_WITHIN: Duration = LONGEST_ANSWER;
 
 /// A cheap handle. All methods fail with [`Unavailable`] when Redis does; in memory they never do.
 #[derive(Clone, Debug)]
@@ -51,18 +51,26 @@ impl Backlog {
         }
     }
 
-    /// Puts something back, unless there is something newer under that key.
-    pub(crate) async fn put_back(&self, key: &str, value: impl Into<Bytes>) -> Result<(), Unavailable> {
-        let value = value.into();
+    /// Puts back what was taken, unless there is something newer under its key.
+    pub(crate) async fn put_back(&self, taken: Vec<(String, Bytes)>) -> Result<(), Unavailable> {
+        if taken.is_empty() {
+            return Ok(());
+        }
         match &self.0 {
             Store::Memory(waiting) => {
-                lock(waiting).entry(key.to_owned()).or_insert(value);
+                let mut waiting = lock(waiting);
+                for (key, value) in taken {
+                    waiting.entry(key).or_insert(value);
+                }
                 Ok(())
             }
             Store::Redis(link, name) => {
-                let mut command = cmd("HSETNX");
-                command.arg(name).arg(key).arg(&*value);
-                link.ask(async |connection| command.query_async(connection).await).await
+                let mut all = redis::pipe();
+                for (key, value) in &taken {
+                    all.cmd("HSETNX").arg(name).arg(key).arg(&**value).ignore();
+                }
+                link.ask_within(ALL_WITHIN, async |connection| all.exec_async(connection).await)
+                    .await
             }
         }
     }
@@ -88,7 +96,7 @@ impl Backlog {
                 taken.atomic().cmd("HGETALL").arg(name);
                 taken.cmd("UNLINK").arg(name).ignore();
                 let (all,): (HashMap<String, Vec<u8>>,) = link
-                    .ask_within(DRAINED_WITHIN, async |connection| taken.query_async(connection).await)
+                    .ask_within(ALL_WITHIN, async |connection| taken.query_async(connection).await)
                     .await?;
                 Ok(all.into_iter().map(|(key, value)| (key, value.into())).collect())
             }
@@ -120,8 +128,10 @@ mod tests {
         assert_eq!(backlog.drain().await, Ok(HashMap::new()));
         backlog.put("a", "old").await.unwrap();
         backlog.put("a", "new").await.unwrap();
-        backlog.put_back("a", "older").await.unwrap();
-        backlog.put_back("b", &b"\0\xff"[..]).await.unwrap();
+        let taken = [("a", &b"older"[..]), ("b", b"\0\xff")];
+        let taken = taken.map(|(key, value)| (key.to_owned(), Bytes::from(value)));
+        backlog.put_back(taken.to_vec()).await.unwrap();
+        backlog.put_back(Vec::new()).await.unwrap();
         other.put("a", "of another name").await.unwrap();
         assert_eq!((backlog.len().await, other.len().await), (Ok(2), Ok(1)));
         let expected = [("a", &b"new"[..]), ("b", b"\0\xff")];

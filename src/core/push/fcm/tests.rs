@@ -57,7 +57,7 @@ impl Google {
         let batch: Vec<_> = (0..count)
             .map(|number| Notification::of(&format!("t{number}"), &Event::plain(Kind::MessageEnqueued)))
             .collect();
-        self.fcm.deliver(&batch.iter().collect::<Vec<_>>(), deadline).await
+        delivered(&self.fcm, &batch.iter().collect::<Vec<_>>(), deadline).await
     }
 
     fn purchases(&self) -> Vec<Seen> {
@@ -69,6 +69,12 @@ impl Google {
         let seen = self.service.seen();
         seen.into_iter().filter(|seen| seen.path != TOKEN_PATH).collect()
     }
+}
+
+async fn delivered(fcm: &Fcm, batch: &[&Notification], deadline: Duration) -> Round {
+    let mut round = Round::of(batch.len());
+    fcm.deliver(batch, deadline, &mut round).await;
+    round
 }
 
 fn token_of(seen: &Seen) -> String {
@@ -179,7 +185,7 @@ async fn without_a_token_all_have_failed_and_nothing_is_sent() {
         let account = ServiceAccount::parse(service_account(&service.url(TOKEN_PATH)).as_bytes()).unwrap();
         let fcm = Fcm::new(account, &service.url(""), Clock::system()).unwrap();
         let one = Notification::of("t", &Event::plain(Kind::MessageEnqueued));
-        let round = fcm.deliver(&[&one, &one], DEADLINE).await;
+        let round = delivered(&fcm, &[&one, &one], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Failed; 2]);
         assert_eq!(service.seen().len(), 1);
     }

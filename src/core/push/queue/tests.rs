@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::time::UNIX_EPOCH;
@@ -12,6 +13,7 @@ use super::*;
 use crate::config::{Backend, DatabaseUrl, Mode};
 use crate::events::Kind;
 use crate::push::testing::{Seen, Service, refusal, status};
+use crate::push::upstream::AT_ONCE;
 use crate::shared::{Trouble, redis_server::RedisServer};
 use crate::testing::{START_SECS, config};
 
@@ -50,7 +52,7 @@ impl Pushing {
 
     async fn flush_with(&self, answer: u16) {
         self.answer.store(answer, SeqCst);
-        self.queue.flush().await;
+        self.queue.flush(pending()).await;
     }
 
     /// What each request held, as `token:event`, sorted.
@@ -112,13 +114,13 @@ async fn others_get_nothing_into_a_full_queue_but_we_do() {
     for number in 1..MOST_WAITING {
         pushing.queue.backlog.put(&number.to_string(), "").await.unwrap();
     }
-    pushing.queue.relay(of("last")).await.unwrap();
-    pushing.queue.relay(of("too many")).await.unwrap();
+    pushing.queue.relay(of("last")).await;
+    pushing.queue.relay(of("too many")).await;
     pushing.enqueue("ours", Kind::MessageEnqueued).await;
     assert!(pushing.counted("sms_push_errors_total 1"));
     pushing.flush_with(202).await;
     assert_eq!(pushing.requests(), [["last:MessageEnqueued", "ours:MessageEnqueued"]]);
-    pushing.queue.relay(of("again")).await.unwrap();
+    pushing.queue.relay(of("again")).await;
     assert_eq!(pushing.queue.backlog.len().await, Ok(1));
 }
 
@@ -168,7 +170,7 @@ async fn what_failed_does_not_take_the_place_of_something_newer() {
     queue.enqueue("a", &event("old")).await.unwrap();
     let flushing = tokio::spawn({
         let queue = Arc::clone(&queue);
-        async move { queue.flush().await }
+        async move { queue.flush(pending()).await }
     });
     while relay.seen().is_empty() {
         tokio::task::yield_now().await;
@@ -244,7 +246,7 @@ async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
     let event = Event::plain(Kind::MessageEnqueued);
     here.enqueue("a", &event).await.unwrap();
     there.enqueue("a", &event).await.unwrap();
-    tokio::join!(here.flush(), there.flush());
+    tokio::join!(here.flush(pending()), there.flush(pending()));
     assert_eq!(
         relay.seen().iter().map(items).collect::<Vec<_>>(),
         [["a:MessageEnqueued"]]
@@ -253,11 +255,11 @@ async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
     code.store(500, SeqCst);
     here.enqueue("a", &event).await.unwrap();
     for queue in [here, there, here] {
-        queue.flush().await;
+        queue.flush(pending()).await;
     }
     assert_eq!(relay.seen().len(), 4, "three tries, whoever makes them");
     there.enqueue("a", &event).await.unwrap();
-    there.flush().await;
+    there.flush(pending()).await;
     assert_eq!(relay.seen().len(), 4);
 }
 
@@ -272,7 +274,7 @@ async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_
     let queue = Queue::new(&config, &caches, &registry, &Clock::system()).unwrap();
     redis.hang().await;
     tokio::time::pause();
-    queue.flush().await;
+    queue.flush(pending()).await;
     tokio::time::resume();
     let expected = "\nsms_push_errors_total 1\n";
     assert!(registry.text().unwrap().contains(expected));
@@ -280,31 +282,82 @@ async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_
     while queue.backlog.len().await != Err(Unavailable(Trouble::Away)) {
         tokio::task::yield_now().await;
     }
-    queue.flush().await;
+    queue.flush(pending()).await;
     assert!(registry.text().unwrap().contains(expected));
 }
 
 #[tokio::test]
-async fn a_process_that_stops_does_not_wait_for_a_push_service_that_hangs() {
-    let relay = Service::hanging().await;
+async fn relayed_pushes_that_cannot_be_kept_are_counted() {
+    let mut redis = RedisServer::start().await;
+    let mut config = config(DatabaseUrl::SqliteMemory);
+    config.gateway.mode = Mode::Private;
+    config.cache = Backend::Redis(Secret::new(redis.url()));
+    let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
+    let registry = Registry::new();
+    let queue = Queue::new(&config, &caches, &registry, &Clock::system()).unwrap();
+    redis.kill().await;
+    for token in ["a", "b", "c"] {
+        let event = Event::plain(Kind::MessageEnqueued);
+        queue.relay(Notification::of(token, &event)).await;
+    }
+    assert!(registry.text().unwrap().contains("\nsms_push_errors_total 3\n"));
+}
+
+/// A queue whose relay takes the first request and hangs at the second, run until the process stops during that one. The
+/// rounds have all the time in the world.
+async fn stopped_in_the_middle(stop_first: bool) -> (Arc<Queue>, Service, Duration) {
+    let relay = Service::deciding(|seen| (items(seen).len() == AT_ONCE).then(|| status(202))).await;
     let mut config = config(DatabaseUrl::SqliteMemory);
     config.gateway.mode = Mode::Private;
     config.gateway.upstream_url = relay.url("");
     config.fcm.timeout = Duration::from_secs(3_600);
+    config.fcm.debounce = Duration::from_millis(1);
     let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
     let queue = Queue::new(&config, &caches, &Registry::new(), &Clock::system()).unwrap();
-    queue.enqueue("a", &Event::plain(Kind::MessageEnqueued)).await.unwrap();
-    let (stop, stopping) = watch::channel(true);
-    let running = tokio::spawn(Arc::new(queue).run(stopping));
-    while relay.seen().is_empty() {
+    let queue = Arc::new(queue);
+    for number in 0..=AT_ONCE {
+        let event = Event::plain(Kind::MessageEnqueued);
+        queue.enqueue(&number.to_string(), &event).await.unwrap();
+    }
+    let (stop, stopping) = watch::channel(stop_first);
+    let running = tokio::spawn(Arc::clone(&queue).run(stopping));
+    while relay.seen().len() < 2 {
         tokio::task::yield_now().await;
     }
     tokio::time::pause();
     let start = Instant::now();
+    stop.send_replace(true);
     running.await.unwrap();
-    // The clock of a test goes in whole milliseconds and may be one ahead.
-    assert!(start.elapsed() < 2 * LAST_ROUND, "{:?}", start.elapsed());
-    drop(stop);
+    (queue, relay, start.elapsed())
+}
+
+#[tokio::test]
+async fn a_process_that_stops_does_not_wait_for_a_push_service_that_hangs() {
+    for stop_first in [true, false] {
+        let (_, _, took) = stopped_in_the_middle(stop_first).await;
+        // The clock of a test goes in whole milliseconds and may be one ahead.
+        assert!(took < 2 * LAST_ROUND, "{took:?}");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn what_a_stopping_process_does_not_get_through_waits_for_another() {
+    for stop_first in [true, false] {
+        let (queue, relay, _) = stopped_in_the_middle(stop_first).await;
+        let waiting: Vec<_> = queue.backlog.drain().await.unwrap().into_values().collect();
+        let [waiting] = &waiting[..] else {
+            unreachable!("{}", waiting.len())
+        };
+        let waiting = Waiting::from_bytes(waiting).unwrap();
+        assert_eq!(waiting.failures, 0, "a stop is nobody's failure");
+        let requests: Vec<_> = relay.seen().iter().map(items).collect();
+        assert_eq!(requests.len(), 2, "it ends with the round");
+        let key = waiting.notification.key();
+        assert_eq!(requests.last(), Some(&vec![key.clone()]));
+        assert!(!requests.first().unwrap().contains(&key), "what was sent waits no more");
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
