@@ -1,5 +1,7 @@
 //! How are connections accepted, and when do they end? Limits that hold before a request is one: time for a head and
-//! between requests, size of a head (WIRE §1.4). It knows no route.
+//! between requests, size of a head (WIRE §1.4). It knows no route. How long an answer may take on its way is in `outlet`.
+
+mod outlet;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
@@ -13,6 +15,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
+use self::outlet::{Outlet, UNREAD};
+
 /// How long a connection may wait for a request, and a request for the rest of its head. The sidecar closes connections
 /// that it does not use earlier (`upstream.idle`), so that it never writes to one that we have just closed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_HEAD: usize = 128 * 1024;
 /// A peer that says nothing for so long is asked by the system whether it is there.
 const SILENCE: Duration = Duration::from_secs(60);
-/// A peer that takes nothing of what we have sent for so long, or does not say that it is there, is gone.
-const UNREAD: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no connection to give: the next attempt would fail, too.
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so many failures in a row that do not end by themselves somebody else has to look into it.
@@ -48,7 +50,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         prepare(&stream);
         let router = router.clone();
         let answer = service_fn(move |request| answer(router.clone(), peer, request));
-        let connection = running.watch(rules.serve_connection(TokioIo::new(stream), answer));
+        let connection = running.watch(rules.serve_connection(TokioIo::new(Outlet::new(stream)), answer));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %error, "a connection broke");
@@ -119,7 +121,10 @@ mod tests {
 
     use super::*;
 
-    /// A server with one route, until the sender is used or dropped.
+    /// More than the system keeps for a connection.
+    const LARGE: usize = 64 << 20;
+
+    /// A server with two routes, until the sender is used or dropped.
     async fn start() -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -127,6 +132,7 @@ mod tests {
             "/",
             get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }),
         );
+        let router = router.route("/large", get(async || vec![b'x'; LARGE]));
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(serve(listener, router, async move {
             let _ = stopped.await;
@@ -154,6 +160,21 @@ mod tests {
                 "{:?}",
                 start.elapsed()
             );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_reads_is_given_up_after_a_minute() {
+        let (address, _stop, _ended) = start().await;
+        for (waits, all) in [(Duration::ZERO, true), (UNREAD + Duration::from_secs(1), false)] {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            let asked = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            connection.write_all(asked).await.unwrap();
+            tokio::time::sleep(waits).await;
+            let mut read = Vec::new();
+            // The system may tell us of the end before what it has kept.
+            let _ = connection.read_to_end(&mut read).await;
+            assert_eq!(read.len() > LARGE, all, "{}", read.len());
         }
     }
 
