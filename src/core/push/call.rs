@@ -1,7 +1,8 @@
 //! One HTTP call to a push service, and what of its answer matters. It knows no service.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use gateward_boot::clock::Clock;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 
 /// What is read of an answer: tokens and refusals have a few kilobytes.
@@ -31,7 +32,7 @@ pub enum CallError {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// `Retry-After` in seconds; a date, which push services do not send, is not understood.
+    /// How long we are asked to wait (`Retry-After`).
     pub(super) retry_after: Option<Duration>,
     /// Not more than its beginning.
     pub(super) body: Vec<u8>,
@@ -54,14 +55,13 @@ pub(super) fn client(user_agent: &'static str) -> Result<Client, CallError> {
 }
 
 /// Sends the request and reads the answer.
-pub(super) async fn ask(request: RequestBuilder) -> Result<Answer, CallError> {
+pub(super) async fn ask(request: RequestBuilder, clock: &Clock) -> Result<Answer, CallError> {
     let mut response = request.send().await.map_err(|error| classify(&error))?;
     let status = response.status();
     let retry_after = response
         .headers()
         .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
+        .and_then(|value| pause(value.to_str().ok()?.trim(), clock.now()));
     let mut body = Vec::new();
     while let Some(bytes) = response.chunk().await.map_err(|error| classify(&error))? {
         if body.len() + bytes.len() > LONGEST_ANSWER {
@@ -76,6 +76,15 @@ pub(super) async fn ask(request: RequestBuilder) -> Result<Answer, CallError> {
     })
 }
 
+/// `Retry-After` is a number of seconds or a date (RFC 9110 §10.2.3). A date that has passed says nothing: one of the two
+/// clocks is wrong.
+fn pause(value: &str, now: SystemTime) -> Option<Duration> {
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+    }
+}
+
 /// Without the library's text, which names addresses.
 fn classify(error: &reqwest::Error) -> CallError {
     if error.is_timeout() {
@@ -84,5 +93,33 @@ fn classify(error: &reqwest::Error) -> CallError {
         CallError::Unreachable
     } else {
         CallError::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::testing::START_SECS;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(START_SECS);
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("Thu, 01 Jan 2026 00:01:30 GMT", Some(90)),
+            ("Thursday, 01-Jan-26 00:01:30 GMT", Some(90)),
+            ("Thu Jan  1 00:01:30 2026", Some(90)),
+            ("Wed, 31 Dec 2025 23:59:59 GMT", None),
+            ("Thu, 32 Jan 2026 00:01:30 GMT", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(pause(value, now), seconds.map(Duration::from_secs), "{value}");
+        }
     }
 }

@@ -55,7 +55,10 @@ impl Courier {
     /// The one of the configured mode; `None` in public mode without credentials.
     pub(super) fn of(config: &Config, clock: &Clock) -> Result<Option<Self>, StartError> {
         Ok(match (config.gateway.mode, &config.fcm.account) {
-            (Mode::Private, _) => Some(Self::Upstream(Upstream::new(&config.gateway.upstream_url)?)),
+            (Mode::Private, _) => Some(Self::Upstream(Upstream::new(
+                &config.gateway.upstream_url,
+                clock.clone(),
+            )?)),
             (Mode::Public, Some(account)) => {
                 let fcm = Fcm::new(account.clone(), &config.fcm.endpoint, clock.clone())?;
                 Some(Self::Fcm(Box::new(fcm)))

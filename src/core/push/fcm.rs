@@ -31,6 +31,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Fcm {
     client: Client,
+    clock: Clock,
     access: Access,
     /// Where messages are sent.
     url: String,
@@ -42,8 +43,9 @@ impl Fcm {
         let client = call::client("gateward")?;
         let url = format!("{endpoint}/v1/projects/{}/messages:send", segment(&account.project_id));
         Ok(Self {
-            access: Access::new(account, client.clone(), clock),
+            access: Access::new(account, client.clone(), clock.clone()),
             client,
+            clock,
             url,
         })
     }
@@ -106,7 +108,7 @@ impl Fcm {
                 .header(header::AUTHORIZATION, token.clone())
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(notification.for_fcm());
-            match call::ask(request).await {
+            match call::ask(request, &self.clock).await {
                 Ok(answer) if answer.status.as_u16() == 401 && refused.is_none() => refused = Some(token),
                 Ok(answer) => return judge(&answer),
                 Err(error) => {

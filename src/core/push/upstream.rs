@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gateward_boot::clock::Clock;
 use reqwest::{Client, StatusCode, header};
 
 use super::{
@@ -21,14 +22,16 @@ const CALM_DOWN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Upstream {
     client: Client,
+    clock: Clock,
     url: String,
 }
 
 impl Upstream {
     /// `base` is `gateway.upstream_url`, without a slash at its end.
-    pub(super) fn new(base: &str) -> Result<Self, CallError> {
+    pub(super) fn new(base: &str, clock: Clock) -> Result<Self, CallError> {
         Ok(Self {
             client: call::client(USER_AGENT)?,
+            clock,
             url: format!("{base}/push"),
         })
     }
@@ -50,7 +53,8 @@ impl Upstream {
     async fn ask(&self, part: &[&Notification]) -> Result<Answer, CallError> {
         let body = for_relay(part.iter().copied());
         let request = self.client.post(&self.url).body(body);
-        call::ask(request.header(header::CONTENT_TYPE, "application/json")).await
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        call::ask(request, &self.clock).await
     }
 }
 
@@ -77,11 +81,21 @@ fn judge(asked: Result<Answer, CallError>) -> (Outcome, Option<Duration>) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use axum::http::HeaderValue;
+
     use super::*;
     use crate::events::{Event, Kind};
     use crate::push::testing::{Service, refusal, status};
+    use crate::testing::START_SECS;
 
     const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn to(url: &str) -> Upstream {
+        let (clock, _) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
+        Upstream::new(url, clock).unwrap()
+    }
 
     fn notification() -> Notification {
         Notification::of("t", &Event::plain(Kind::MessageEnqueued))
@@ -96,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_one_request_in_the_words_of_the_reference() {
         let service = Service::answering(|_| status(202)).await;
-        let upstream = Upstream::new(&service.url("/upstream/v1")).unwrap();
+        let upstream = to(&service.url("/upstream/v1"));
         let one = notification();
         let round = delivered(&upstream, &[&one, &one], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Sent; 2]);
@@ -116,7 +130,7 @@ mod tests {
     async fn a_refusal_is_the_failure_of_all() {
         for code in [301, 304, 307, 400, 404, 500, 503] {
             let service = Service::answering(move |_| status(code)).await;
-            let upstream = Upstream::new(&service.url("")).unwrap();
+            let upstream = to(&service.url(""));
             let one = notification();
             let round = delivered(&upstream, &[&one, &one], DEADLINE).await;
             assert_eq!(
@@ -125,7 +139,7 @@ mod tests {
                 "{code}"
             );
         }
-        let nobody = Upstream::new("http://127.0.0.1:9").unwrap();
+        let nobody = to("http://127.0.0.1:9");
         let round = delivered(&nobody, &[&notification()], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Failed]);
     }
@@ -134,16 +148,29 @@ mod tests {
     async fn too_many_requests_are_nobody_s_failure_and_make_a_pause() {
         for (after, pause) in [(Some(7), Duration::from_secs(7)), (None, CALM_DOWN)] {
             let service = Service::answering(move |_| refusal(429, after, "")).await;
-            let upstream = Upstream::new(&service.url("")).unwrap();
+            let upstream = to(&service.url(""));
             let round = delivered(&upstream, &[&notification()], DEADLINE).await;
             assert_eq!((round.outcomes, round.pause), (vec![Outcome::Postponed], Some(pause)));
         }
     }
 
     #[tokio::test]
+    async fn an_upstream_may_say_until_when_it_wants_to_be_left_alone() {
+        let service = Service::answering(|_| {
+            let mut answer = status(503);
+            let at = HeaderValue::from_static("Thu, 01 Jan 2026 00:00:07 GMT");
+            answer.headers_mut().insert(header::RETRY_AFTER, at);
+            answer
+        })
+        .await;
+        let round = delivered(&to(&service.url("")), &[&notification()], DEADLINE).await;
+        assert_eq!(round.pause, Some(Duration::from_secs(7)));
+    }
+
+    #[tokio::test]
     async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
         let service = Service::hanging().await;
-        let upstream = Upstream::new(&service.url("")).unwrap();
+        let upstream = to(&service.url(""));
         let round = delivered(&upstream, &[&notification()], Duration::from_millis(50)).await;
         assert_eq!(round.outcomes, [Outcome::Failed]);
     }

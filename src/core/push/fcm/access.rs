@@ -106,7 +106,7 @@ impl Access {
             .post(&self.account.token_uri)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let answer = call::ask(request).await?;
+        let answer = call::ask(request, &self.clock).await?;
         if !answer.status.is_success() {
             return Err(AccessError::Refused(answer.status));
         }
