@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use serde_json::error::Category;
 use sqlx::{migrate::MigrateError, mysql::MySqlDatabaseError};
 
 /// Why the database could not be opened.
@@ -61,15 +62,88 @@ impl StoreError {
     }
 }
 
-/// What the log may hear of an error. MySQL's own texts quote values, which are people's: only the numbers of those.
+/// What the log may hear of an error: nothing that is stored, which is people's. MySQL's own texts quote values: only the
+/// numbers of those. So do the texts of whatever reads a value: only where it was.
 struct Told<'a>(&'a sqlx::Error);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.0.as_database_error();
-        match error.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
-            Some(error) => write!(f, "error {} ({})", error.number(), error.code().unwrap_or("no state")),
-            None => self.0.fmt(f),
+        if let Some(error) = error.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+            return write!(f, "error {} ({})", error.number(), error.code().unwrap_or("no state"));
         }
+        if let sqlx::Error::Decode(error) = self.0 {
+            return misfit(f, "cannot read what is stored", error.as_ref());
+        }
+        if let sqlx::Error::Encode(error) = self.0 {
+            return misfit(f, "cannot store a value", error.as_ref());
+        }
+        if let sqlx::Error::ColumnDecode { index, .. } = self.0 {
+            return write!(f, "cannot read the value of column {index}");
+        }
+        self.0.fmt(f)
+    }
+}
+
+/// Tells of a value without quoting it.
+fn misfit(f: &mut fmt::Formatter<'_>, what: &str, error: &(dyn std::error::Error + 'static)) -> fmt::Result {
+    match error.downcast_ref::<serde_json::Error>() {
+        Some(json) => {
+            let kind = match json.classify() {
+                Category::Syntax => "no json",
+                Category::Eof => "json that breaks off",
+                Category::Data => "json of another kind",
+                Category::Io => "not within reach",
+            };
+            write!(f, "{what}: {kind}, line {} column {}", json.line(), json.column())
+        }
+        // These say what they are about in words of our own.
+        None => write!(f, "{what}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Stored {
+        #[expect(dead_code, reason = "only its type matters")]
+        number: u8,
+    }
+
+    fn told(text: &str) -> String {
+        let error = serde_json::from_str::<Stored>(text).err();
+        error.map_or_else(String::new, |error| StoreError::unreadable(error).to_string())
+    }
+
+    #[test]
+    fn what_is_stored_is_not_quoted() {
+        let start = "database: cannot read what is stored: ";
+        for (text, said) in [
+            (
+                r#"{"number": "their secret"}"#,
+                "json of another kind, line 1 column 25",
+            ),
+            (r#"{"their secret": 1}"#, "json of another kind, line 1 column 19"),
+            ("their secret", "no json, line 1 column 2"),
+            (r#"{"number": "their sec"#, "json that breaks off, line 1 column 21"),
+        ] {
+            assert_eq!(told(text), format!("{start}{said}"), "{text}");
+        }
+        let unknown = StoreError::unreadable("a stored state is unknown");
+        assert_eq!(unknown.to_string(), format!("{start}a stored state is unknown"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named_by_its_column() {
+        let error = sqlx::Error::ColumnDecode {
+            index: "settings".to_owned(),
+            source: "their secret".into(),
+        };
+        let told = StoreError::from(error).to_string();
+        assert_eq!(told, "database: cannot read the value of column settings");
     }
 }
