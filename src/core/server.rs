@@ -7,7 +7,13 @@ use gateward_auth::KeyError;
 use gateward_boot::{clock::Clock, metrics::MetricError};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::{App, config::Config, db, http, push, shared::AddressError, tasks};
+use crate::{
+    App,
+    config::{Backend, Config},
+    db, http, push,
+    shared::AddressError,
+    tasks,
+};
 
 mod rounds;
 
@@ -73,6 +79,30 @@ enum Role {
     Worker,
 }
 
+impl Role {
+    /// What the process and others change is known to each of them only late.
+    fn tell_of_deafness(self) {
+        match self {
+            Self::Worker => tracing::warn!(
+                key = "pubsub.url",
+                "memory:// reaches no other process: those that serve see what the tasks change when \
+                 messages.cache_ttl_seconds are over, of devices after ten minutes; set the same redis:// for all"
+            ),
+            // It may be the only one.
+            Self::Gateway => tracing::info!(
+                key = "pubsub.url",
+                "memory:// reaches no other process: what a worker or another server changes is seen here when \
+                 messages.cache_ttl_seconds are over, of devices after ten minutes; set the same redis:// for all"
+            ),
+        }
+    }
+}
+
+/// Whether there can be other processes on the database, of whose changes this one would not hear.
+fn is_deaf(config: &Config) -> bool {
+    !tasks::run_beside_requests(&config.database.url) && matches!(config.pubsub.url, Backend::Memory)
+}
+
 impl Server {
     /// Opens the database and listens on `http.listen`; port 0 takes a free one.
     ///
@@ -95,6 +125,9 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        if is_deaf(&app.config) {
+            role.tell_of_deafness();
+        }
         Ok(Self {
             app,
             role,

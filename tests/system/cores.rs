@@ -7,7 +7,7 @@ use crate::account::{await_state, await_status, issue, message, register, send};
 use crate::support::http::Request;
 use crate::support::mariadb::MariaDb;
 use crate::support::phone::Phone;
-use crate::support::process::{Core, Gateward, Settings, folder, pause};
+use crate::support::process::{Core, Gateward, Process, Settings, folder, pause};
 use crate::support::redis::Redis;
 
 const KEY: &str = "cores-private-token";
@@ -114,6 +114,24 @@ async fn a_device_deleted_through_one_is_out_of_the_other() {
     await_metric(&pair.first.core, "sms_sse_active_connections 0").await;
     phone.process.signal("TERM");
     phone.process.wait();
+}
+
+#[test]
+fn a_worker_whose_changes_nobody_hears_of_says_so() {
+    let (folder, server) = (folder(), MariaDb::start());
+    server.create("gateward");
+    let environment = [
+        ("HTTP__LISTEN", "127.0.0.1:0"),
+        ("DATABASE__URL", &server.url("gateward")),
+        ("JWT__SECRET", Core::SECRET),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let program = env!("CARGO_BIN_EXE_gateward-core");
+    let mut worker = Process::start(program, &["worker"], &environment.into(), folder.path());
+    worker.wait_for("a warning that names the key", |line| {
+        let record: serde_json::Value = serde_json::from_str(line).ok()?;
+        (record["key"] == "pubsub.url" && record["level"] == "WARN").then_some(())
+    });
 }
 
 #[tokio::test]

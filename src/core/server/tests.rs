@@ -14,7 +14,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    config::{DatabaseUrl, Mode},
+    config::{DatabaseServer, DatabaseUrl, Mode},
     testing::{PRIVATE_TOKEN, START_SECS, bearer, config, minted},
 };
 
@@ -190,6 +190,29 @@ async fn what_a_request_leaves_behind_while_the_core_stops_is_pushed() {
     core.ended.await.unwrap().unwrap();
     let pushed = pushes.try_recv().unwrap();
     assert!(pushed.contains("its-token"), "{pushed}");
+}
+
+#[test]
+fn processes_that_share_a_server_and_no_redis_are_deaf() {
+    let server = || {
+        DatabaseUrl::MySql(DatabaseServer {
+            host: String::new(),
+            port: 3306,
+            user: String::new(),
+            password: gateward_auth::Secret::new([]),
+            name: String::new(),
+        })
+    };
+    let redis = || Backend::Redis(gateward_auth::Secret::new("redis://127.0.0.1:6379"));
+    for (database, pubsub, deaf) in [
+        (server(), Backend::Memory, true),
+        (server(), redis(), false),
+        (DatabaseUrl::SqliteMemory, Backend::Memory, false),
+    ] {
+        let mut config = config(database);
+        config.pubsub.url = pubsub;
+        assert_eq!(is_deaf(&config), deaf, "{:?}", config.database.url);
+    }
 }
 
 #[tokio::test]
