@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod compose;
+
 use std::fs;
 use std::path::Path;
 
