@@ -6,6 +6,7 @@
 
 mod diagnostic;
 mod duration;
+mod fields;
 mod nearest;
 mod node;
 mod parse;
@@ -13,6 +14,7 @@ mod scalar;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use duration::parse_duration;
+pub use fields::{Fields, Placed, Report, show};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Position, Value};
 pub use parse::parse;

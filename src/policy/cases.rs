@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use gateward_document::{Node, Position};
+use gateward_document::{Fields, Node, Position, Report, show};
 
 use crate::explain::{Caller, Explanation, Verdict};
-use crate::fields::{Fields, Report, show, status};
 use crate::policy::Policy;
+use crate::statuses::status;
 
 /// One entry of `tests`.
 #[derive(Debug)]

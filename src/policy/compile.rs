@@ -1,10 +1,9 @@
 //! YAML text → policy: read, judge as a whole, put together, test. An invalid policy does not exist at run time.
 
 use gateward_auth::{Accepts, Need, OnOutage, Requirement};
-use gateward_document::{self as document, Diagnostic};
+use gateward_document::{self as document, Diagnostic, Report};
 use sha2::{Digest as _, Sha256};
 
-use crate::fields::Report;
 use crate::pattern::spell;
 use crate::policy::{Policy, Protected};
 use crate::read::{self, Draft, RouteDraft};

@@ -9,7 +9,6 @@
 mod cases;
 mod compile;
 mod explain;
-mod fields;
 mod lint;
 mod method;
 mod path;
@@ -19,6 +18,7 @@ mod read;
 mod resolution;
 mod route;
 mod router;
+mod statuses;
 
 pub use compile::{Compiled, compile};
 pub use explain::{Caller, Explanation, Verdict};

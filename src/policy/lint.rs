@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 use gateward_auth::{OnOutage, Requirement};
 
-use crate::fields::Report;
 use crate::method::Method;
 use crate::pattern::spell;
 use crate::read::{Draft, RouteDraft};
 use crate::route::Action;
 use crate::router::Leaf;
+use gateward_document::Report;
 use overlap::{Overlap, overlap};
 
 /// Everything about the table as a whole. `requirements` and `leaves` belong to the draft's routes.

@@ -6,15 +6,15 @@ mod scopes;
 mod together;
 
 use gateward_auth::{Accepts, OnOutage, Scope};
-use gateward_document::{Node, Position};
+use gateward_document::{Fields, Node, Placed, Position, Report};
 
 use crate::cases::{self, Case};
-use crate::fields::{Fields, Placed, Report};
 use crate::method::Method;
 use crate::path::RouterTwin;
 use crate::pattern::{self, PREFIX_ALLOWED, Segment};
 use crate::policy::{Catalogue, GatewayRequest, LoginCheck, UserNames};
 use crate::route::{Action, UpstreamCredential};
+use crate::statuses::statuses;
 
 /// A table as read. Where something could not be read the report says so, and a harmless value stands here.
 #[derive(Debug)]
@@ -225,7 +225,7 @@ fn login_check(top: &Fields<'_>, upstream_prefix: &[Segment], report: &mut Repor
     let node = top.get("login_check")?;
     let fields = Fields::open(node, "login_check", &["request", "good", "bad"], report)?;
     fields.required("request", "GET /path", report);
-    let (good, bad) = (fields.statuses("good", report), fields.statuses("bad", report));
+    let (good, bad) = (statuses(&fields, "good", report), statuses(&fields, "bad", report));
     if let Some(both) = good.iter().find(|status| bad.contains(status)) {
         report.error(
             node.position,

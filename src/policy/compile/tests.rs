@@ -98,7 +98,7 @@ fn every_problem_is_reported_at_once_with_its_place_and_what_is_allowed() {
             "p.yaml:12:5: routes[#2].id: missing",
             "p.yaml:13:14: routes[#2].timeout: not a duration: \"soon\"",
             "p.yaml:14:17: routes[#2].body_limit: not a size: \"big\"",
-            "p.yaml:15:12: routes[#2].exact: not a boolean: \"7\"",
+            "p.yaml:15:12: routes[#2].exact: a boolean is needed, this is a number",
         ],
     );
     let places: Vec<_> = compile("p.yaml", text)

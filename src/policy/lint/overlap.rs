@@ -2,11 +2,11 @@
 
 use gateward_auth::{Need, Requirement};
 
-use crate::fields::Report;
 use crate::path::RouterTwin;
 use crate::pattern::{Segment, spell};
 use crate::read::Draft;
 use crate::router::Leaf;
+use gateward_document::Report;
 
 /// How two patterns of one method stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

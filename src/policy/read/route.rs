@@ -1,10 +1,9 @@
 //! What does one entry of `routes` say?
 
 use gateward_auth::{Accepts, OnOutage, Scope};
-use gateward_document::{Node, nearest, parse_duration};
+use gateward_document::{Fields, Node, Placed, Report, nearest, parse_duration};
 
 use super::{CREDENTIALS, Defaults, ID_ALLOWED, Pattern, RouteDraft, is_id, one_prefix, prefixes, together};
-use crate::fields::{Fields, Placed, Report};
 use crate::method::Method;
 use crate::pattern::{self, PATH_ALLOWED, Segment};
 use crate::policy::Catalogue;

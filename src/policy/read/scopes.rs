@@ -1,9 +1,8 @@
 //! Which scopes are there? The `scopes` of a table.
 
 use gateward_auth::{Scope, TOKENS_REFRESH};
-use gateward_document::{Node, Value};
+use gateward_document::{Fields, Node, Report, Value, show};
 
-use crate::fields::{Fields, Report, show};
 use crate::policy::{Catalogue, CatalogueEntry};
 
 const SCOPE_ALLOWED: &str = "1 to 64 of a-z, 0-9, : . _ -";

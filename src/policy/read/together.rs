@@ -1,11 +1,10 @@
 //! Which keys of one route do not go together?
 
 use gateward_auth::{Scope, TOKENS_REFRESH};
-use gateward_document::Node;
+use gateward_document::{Fields, Node, Report};
 
 use super::RouteDraft;
 use super::route::NONE;
-use crate::fields::{Fields, Report};
 use crate::pattern::Segment;
 use crate::route::{Action, UpstreamCredential};
 

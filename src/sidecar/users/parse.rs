@@ -4,150 +4,106 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateward_auth::{Scope, UserId};
-use gateward_document::{Diagnostic, Node, Position, nearest};
+use gateward_document::{Diagnostic, Fields, Node, Placed, Position, Report, nearest};
 use gateward_policy::{Catalogue, Policy};
 
 use super::User;
 use super::hash::{self, Hash};
 
-/// The keys of the file, and of one user in it.
+/// The keys of the file, and of one user in it; and what they may hold.
 const FILE_KEYS: [&str; 1] = ["users"];
 const USER_KEYS: [&str; 4] = ["name", "hash", "disabled", "scopes"];
+const USERS: &str = "a list of users; [] for none";
+const NAME: &str = "1 to 128 characters, no colon, no control characters";
+const SCOPES: &str = "a list of the policy's scopes";
 
 /// The users of the tree, and the problems: with any, the users are not all of them.
 pub(super) fn users(file: &str, root: &Node, policy: &Policy) -> (HashMap<Box<str>, User>, Vec<Diagnostic>) {
     let mut reader = Reader {
-        file,
         policy,
-        problems: Vec::new(),
+        report: Report::new(file),
         names: HashMap::new(),
     };
-    let users = reader.file(root);
-    (users, reader.problems)
+    let users = reader.file(root).unwrap_or_default();
+    (users, reader.report.into_problems())
 }
 
 /// Reads the tree and collects what is wrong with it.
 struct Reader<'a> {
-    file: &'a str,
     policy: &'a Policy,
-    problems: Vec<Diagnostic>,
+    report: Report<'a>,
     /// Canonical name → where it stands first.
     names: HashMap<String, Position>,
 }
 
 impl Reader<'_> {
-    fn file(&mut self, root: &Node) -> HashMap<Box<str>, User> {
-        self.known_keys(root, "", &FILE_KEYS);
-        let mut users = HashMap::new();
-        let Some(list) = self.required(root, "", "users") else {
-            return users;
-        };
-        let Some(items) = list.as_list() else {
-            self.wrong(
-                list.position,
-                "users",
-                format!("is {}", list.kind()),
-                "a list of users; [] for none",
-            );
-            return users;
-        };
-        for (index, item) in items.iter().enumerate() {
-            let path = format!("users[{index}]");
-            if let Some((name, user)) = self.user(item, &path) {
-                users.insert(name, user);
-            }
-        }
-        users
+    fn file(&mut self, root: &Node) -> Option<HashMap<Box<str>, User>> {
+        let top = Fields::open(root, "", &FILE_KEYS, &mut self.report)?;
+        top.required("users", USERS, &mut self.report)?;
+        let items = top.items("users", USERS, &mut self.report)?;
+        let users = items.iter().enumerate();
+        Some(
+            users
+                .filter_map(|(index, item)| self.user(item, &format!("users[{index}]")))
+                .collect(),
+        )
     }
 
     fn user(&mut self, item: &Node, path: &str) -> Option<(Box<str>, User)> {
-        if item.as_map().is_none() {
-            self.wrong(
-                item.position,
-                path,
-                format!("is {}", item.kind()),
-                "a mapping with name and hash",
-            );
-            return None;
-        }
-        self.known_keys(item, path, &USER_KEYS);
-        let name = self
-            .required(item, path, "name")
-            .and_then(|node| self.name(node, &format!("{path}.name")));
+        let fields = Fields::open(item, path, &USER_KEYS, &mut self.report)?;
+        let name = self.text(&fields, "name", NAME).and_then(|name| self.name(&name));
         let hash = self
-            .required(item, path, "hash")
-            .and_then(|node| self.hash(node, &format!("{path}.hash")));
-        let disabled = item.entry("disabled").map_or(Some(false), |entry| {
-            let disabled = entry.value.as_bool();
-            if disabled.is_none() {
-                let key = format!("{path}.disabled");
-                self.wrong(
-                    entry.value.position,
-                    &key,
-                    format!("is {}", entry.value.kind()),
-                    "true or false",
-                );
-            }
-            disabled
-        });
-        let scopes = match item.entry("scopes") {
-            None => Some(None),
-            Some(entry) => self.scopes(&entry.value, &format!("{path}.scopes")).map(Some),
+            .text(&fields, "hash", hash::ALLOWED)
+            .and_then(|hash| self.hash(&hash));
+        let disabled = fields.flag("disabled", &mut self.report);
+        let scopes = match fields.has("scopes") {
+            false => Some(None),
+            true => self.scopes(&fields).map(Some),
         };
         let user = User {
             hash: hash?,
-            disabled: disabled?,
+            disabled,
             scopes: scopes?,
         };
         Some((name?, user))
     }
 
+    fn text<'n>(&mut self, fields: &Fields<'n>, name: &str, allowed: &str) -> Option<Placed<&'n str>> {
+        fields.required(name, allowed, &mut self.report)?;
+        fields.text(name, allowed, &mut self.report)
+    }
+
     /// A name that a Basic credential can carry, and that is no other user's under the policy's `user_names`.
-    fn name(&mut self, node: &Node, key: &str) -> Option<Box<str>> {
-        let allowed = "1 to 128 characters, no colon, no control characters";
-        let Some(name) = node.scalar_text() else {
-            self.wrong(node.position, key, format!("is {}", node.kind()), allowed);
-            return None;
-        };
+    fn name(&mut self, name: &Placed<&str>) -> Option<Box<str>> {
+        let Placed { value: name, at, key } = name;
         let canonical = self.policy.user_names().canonical(name).into_owned();
         if name.contains(':') {
-            self.wrong(node.position, key, format!("{name:?} holds a colon"), allowed);
+            self.report.refuse(*at, key, format!("{name:?} holds a colon"), NAME);
         } else if let Err(error) = UserId::parse(name).and_then(|_name| UserId::parse(&canonical)) {
-            self.wrong(node.position, key, format!("{name:?}: {error}"), allowed);
+            self.report.refuse(*at, key, format!("{name:?}: {error}"), NAME);
         } else if let Some(first) = self.names.get(&canonical) {
             let message = format!("{name:?} is the same user as in line {}", first.line);
-            self.wrong(node.position, key, message, "every user once");
+            self.report.refuse(*at, key, message, "every user once");
         } else {
-            self.names.insert(canonical, node.position);
-            return Some(name.into());
+            self.names.insert(canonical, *at);
+            return Some((*name).into());
         }
         None
     }
 
-    fn hash(&mut self, node: &Node, key: &str) -> Option<Hash> {
-        let Some(text) = node.as_str() else {
-            self.wrong(node.position, key, format!("is {}", node.kind()), hash::ALLOWED);
-            return None;
-        };
-        match Hash::parse(text) {
+    fn hash(&mut self, hash: &Placed<&str>) -> Option<Hash> {
+        match Hash::parse(hash.value) {
             Ok(hash) => Some(hash),
             Err(error) => {
-                self.wrong(node.position, key, error.to_string(), hash::ALLOWED);
+                self.report.refuse(hash.at, &hash.key, error.to_string(), hash::ALLOWED);
                 None
             }
         }
     }
 
-    fn scopes(&mut self, node: &Node, key: &str) -> Option<Arc<[Scope]>> {
-        let Some(items) = node.as_list() else {
-            self.wrong(
-                node.position,
-                key,
-                format!("is {}", node.kind()),
-                "a list of the policy's scopes",
-            );
-            return None;
-        };
+    fn scopes(&mut self, fields: &Fields<'_>) -> Option<Arc<[Scope]>> {
+        let items = fields.items("scopes", SCOPES, &mut self.report)?;
+        let key = fields.key("scopes");
         let scopes: Vec<_> = items
             .iter()
             .enumerate()
@@ -176,51 +132,9 @@ impl Reader<'_> {
                 Some(meant) => format!("a scope of the policy, such as {meant}"),
                 None => names().collect::<Vec<_>>().join(", "),
             };
-            self.wrong(
-                node.position,
-                key,
-                format!("{name:?} is no scope that a user can have"),
-                &allowed,
-            );
+            let message = format!("{name:?} is no scope that a user can have");
+            self.report.refuse(node.position, key, message, allowed);
         }
         found
-    }
-
-    fn known_keys(&mut self, node: &Node, path: &str, known: &[&str]) {
-        for entry in node.as_map().unwrap_or_default() {
-            if !known.contains(&entry.key.as_str()) {
-                let key = if path.is_empty() {
-                    entry.key.clone()
-                } else {
-                    format!("{path}.{}", entry.key)
-                };
-                let allowed = known.join(", ");
-                self.wrong(
-                    entry.key_position,
-                    &key,
-                    "is no key that is known here".to_owned(),
-                    &allowed,
-                );
-            }
-        }
-    }
-
-    fn required<'n>(&mut self, node: &'n Node, path: &str, key: &str) -> Option<&'n Node> {
-        let found = node.entry(key).map(|entry| &entry.value);
-        if found.is_none() {
-            let path = if path.is_empty() {
-                key.to_owned()
-            } else {
-                format!("{path}.{key}")
-            };
-            self.problems
-                .push(Diagnostic::error(self.file, path, "is missing").at(node.position));
-        }
-        found
-    }
-
-    fn wrong(&mut self, position: Position, key: &str, message: String, allowed: &str) {
-        self.problems
-            .push(Diagnostic::error(self.file, key, message).at(position).allowed(allowed));
     }
 }

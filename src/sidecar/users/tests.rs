@@ -126,19 +126,19 @@ version: 1
     );
     let problems = parse(&text).unwrap_err();
     let expected = [
-        "users.yaml:13:1: version: is no key",
-        "users.yaml:2:",
+        "users.yaml:13:1: version: unknown key (allowed: users)",
+        "users[0].admin: unknown key (allowed: name, hash, disabled, scopes)",
         "users.yaml:3:13: users[1].name: \"ANN\" is the same user as in line 2",
         "users.yaml:4:13: users[2].name: \"a:b\" holds a colon",
         "users.yaml:5:13: users[3].name: \" \": blank",
         "users[4].hash: is neither argon2id nor bcrypt",
-        "users[5].name: is missing",
-        "users[6].hash: is missing",
-        "users[7].disabled: is a string",
+        "users[5].name: missing",
+        "users[6].hash: missing",
+        "users[7].disabled: a boolean is needed, this is a string",
         "users[8].scopes[0]: \"message:send\" is no scope that a user can have (allowed: a scope of the policy, such as messages:send)",
         "users[8].scopes[1]: \"tokens:refresh\" is no scope that a user can have",
-        "users[9].scopes: is a string",
-        "users[10]: is a string",
+        "users[9].scopes: a list is needed, this is a string",
+        "users[10]: a mapping is needed, this is a string",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for part in expected {
