@@ -22,7 +22,7 @@ use gateward_sidecar::config::{Config, Decisions, Provided, Source};
 use gateward_sidecar::context::{Arrival, GatewayLeg, Notes};
 use gateward_sidecar::endpoints::JwtMetrics;
 use gateward_sidecar::forward::Forward;
-use gateward_sidecar::framing;
+use gateward_sidecar::framing::Scanner;
 use gateward_sidecar::gate::{Authorization, Gate, Head};
 use gateward_sidecar::gateway::Gateway;
 use gateward_sidecar::headers;
@@ -113,7 +113,7 @@ fn steps(criterion: &mut Criterion, denylist: Denylist) {
     );
 
     criterion.bench_function("inspect a head", |bench| {
-        bench.iter(|| framing::inspect(black_box(raw.as_bytes())).unwrap());
+        bench.iter(|| Scanner::new(raw.len()).advance(black_box(raw.as_bytes())).unwrap());
     });
     criterion.bench_function("admit a token that was not seen before", |bench| {
         let mut many = many.iter().cycle();

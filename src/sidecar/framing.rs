@@ -17,7 +17,6 @@ pub const MAX_TARGET: usize = 8 * 1024;
 pub const MAX_FIELDS: usize = 100;
 /// Longest method token; the longest registered one has 17 characters.
 const MAX_METHOD: usize = 32;
-const END_OF_LINE: &[u8] = b"\r\n";
 
 /// How the request's body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +29,27 @@ pub enum BodyLength {
     Chunked,
 }
 
-/// What a head that passed says about its message. Pingora reads it once more for itself.
+/// A head that passed. Pingora reads it once more for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeadFacts {
-    /// HTTP/1.1 rather than HTTP/1.0.
-    pub is_http11: bool,
+pub struct Head {
+    /// How long it is, from the method to the empty line.
+    pub length: usize,
     /// How the body is delimited.
     pub body: BodyLength,
-    /// The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
-    pub expects_continue: bool,
 }
 
-/// Finds the end of a head while its bytes arrive, and gives up as soon as no good head can come of them.
+/// Judges a head while its bytes arrive: every line once, when it is whole. Gives up as soon as no good head can come of
+/// them.
 #[derive(Debug)]
 pub struct Scanner {
     limit: usize,
+    /// Where the line begins that is not whole yet.
+    line: usize,
+    /// How far that line was looked at.
     seen: usize,
-    lines: usize,
+    /// Whether the version is HTTP/1.1; nothing before the request line is whole.
+    is_http11: Option<bool>,
+    fields: Fields,
 }
 
 impl Scanner {
@@ -54,36 +57,33 @@ impl Scanner {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            line: 0,
             seen: 0,
-            lines: 0,
+            is_http11: None,
+            fields: Fields::default(),
         }
     }
 
-    /// Looks at what has arrived since the last call. `Ok(Some(n))`: the head is the first `n` bytes.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, FramingError> {
-        if bytes.first().is_some_and(|first| !is_in(*first, TOKEN)) {
+    /// Looks at what has arrived since the last call; `bytes` begin where they began then.
+    ///
+    /// INVARIANT(framing): a head that passes is read alike by every RFC 9112 parser; held by
+    /// `framing::tests::what_two_parsers_could_read_differently_is_refused`.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<Head>, FramingError> {
+        if self.is_http11.is_none() && bytes.first().is_some_and(|first| !is_in(*first, TOKEN)) {
             return Err(FramingError::Method);
         }
-        while let Some(offset) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let line_feed = self.seen + offset;
-            self.seen = line_feed + 1;
-            let head = bytes.get(..self.seen).unwrap_or_default();
-            if !head.ends_with(END_OF_LINE) {
-                return Err(FramingError::BareLineFeed);
-            }
-            self.lines += 1;
-            if self.lines == 1 {
-                check_request_line(head.strip_suffix(END_OF_LINE).unwrap_or(head))?;
-            } else if head.ends_with(b"\r\n\r\n") {
-                return if head.len() > self.limit {
-                    Err(FramingError::HeadTooLarge)
-                } else {
-                    Ok(Some(head.len()))
-                };
+        while let Some(line) = self.next_line(bytes)? {
+            match self.is_http11 {
+                None => self.is_http11 = Some(check_request_line(line)?),
+                Some(_) if !line.is_empty() => self.fields.take(line)?,
+                Some(_) if self.seen > self.limit => return Err(FramingError::HeadTooLarge),
+                Some(is_http11) => {
+                    let (length, body) = (self.seen, self.fields.settle(is_http11)?);
+                    return Ok(Some(Head { length, body }));
+                }
             }
         }
-        self.seen = bytes.len();
-        if self.lines == 0 && bytes.len() > MAX_TARGET + MAX_METHOD + 16 {
+        if self.is_http11.is_none() && bytes.len() > MAX_TARGET + MAX_METHOD + 16 {
             return Err(FramingError::TargetTooLong);
         }
         if bytes.len() > self.limit {
@@ -92,49 +92,26 @@ impl Scanner {
             Ok(None)
         }
     }
-}
 
-/// Checks one whole head, from the method to the empty line.
-///
-/// INVARIANT(framing): a head that passes is read alike by every RFC 9112 parser; held by
-/// `framing::tests::what_two_parsers_could_read_differently_is_refused`.
-pub fn inspect(head: &[u8]) -> Result<HeadFacts, FramingError> {
-    let mut lines = Lines(head);
-    let is_http11 = check_request_line(lines.next_line()?.unwrap_or_default())?;
-    let mut fields = Fields::default();
-    let mut count = 0;
-    loop {
-        match lines.next_line()? {
-            None => return Err(FramingError::HeaderLine),
-            Some([]) => break,
-            Some(line) => {
-                count += 1;
-                if count > MAX_FIELDS {
-                    return Err(FramingError::TooManyFields);
-                }
-                fields.take(line)?;
-            }
-        }
-    }
-    fields.settle(is_http11)
-}
-
-/// The lines of a head without their CRLF; a lone CR or LF is an error.
-struct Lines<'a>(&'a [u8]);
-
-impl<'a> Lines<'a> {
-    fn next_line(&mut self) -> Result<Option<&'a [u8]>, FramingError> {
-        let Some(end) = memchr::memchr2(b'\r', b'\n', self.0) else {
+    /// The next line without its CRLF, if it is whole; a lone CR or LF is an error.
+    fn next_line<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<&'b [u8]>, FramingError> {
+        let ahead = bytes.get(self.seen..).unwrap_or_default();
+        let Some(offset) = memchr::memchr2(b'\r', b'\n', ahead) else {
+            self.seen = bytes.len();
             return Ok(None);
         };
-        let (line, rest) = self.0.split_at(end);
-        match rest.strip_prefix(END_OF_LINE) {
-            Some(rest) => {
-                self.0 = rest;
-                Ok(Some(line))
+        let end = self.seen + offset;
+        self.seen = end;
+        match ahead.get(offset..).unwrap_or_default() {
+            [b'\n', ..] => Err(FramingError::BareLineFeed),
+            [b'\r', b'\n', ..] => {
+                let line = bytes.get(self.line..end);
+                self.seen = end + 2;
+                self.line = self.seen;
+                Ok(line)
             }
-            None if rest.first() == Some(&b'\n') => Err(FramingError::BareLineFeed),
-            None => Err(FramingError::BareCarriageReturn),
+            [_] => Ok(None),
+            _ => Err(FramingError::BareCarriageReturn),
         }
     }
 }
@@ -172,16 +149,27 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
 }
 
 /// The few header fields that framing depends on.
-#[derive(Default)]
-struct Fields<'a> {
+#[derive(Debug, Default)]
+struct Fields {
+    count: usize,
     length: Option<u64>,
-    encoding: Option<&'a [u8]>,
+    encoding: Option<Coding>,
     host: bool,
-    expects_continue: bool,
 }
 
-impl<'a> Fields<'a> {
-    fn take(&mut self, line: &'a [u8]) -> Result<(), FramingError> {
+/// What a Transfer-Encoding says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    Other,
+}
+
+impl Fields {
+    fn take(&mut self, line: &[u8]) -> Result<(), FramingError> {
+        self.count += 1;
+        if self.count > MAX_FIELDS {
+            return Err(FramingError::TooManyFields);
+        }
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(FramingError::Fold);
         }
@@ -201,17 +189,17 @@ impl<'a> Fields<'a> {
         self.note(name, value.trim_ascii())
     }
 
-    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), FramingError> {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), FramingError> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.note_host(value),
-            6 if name.eq_ignore_ascii_case(b"expect") => {
-                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
-                Ok(())
-            }
             14 if name.eq_ignore_ascii_case(b"content-length") => self.note_length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                let repeated = self.encoding.replace(value).is_some();
-                if repeated {
+                let coding = if value.eq_ignore_ascii_case(b"chunked") {
+                    Coding::Chunked
+                } else {
+                    Coding::Other
+                };
+                if self.encoding.replace(coding).is_some() {
                     Err(FramingError::EncodingRepeated)
                 } else {
                     Ok(())
@@ -249,23 +237,18 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn settle(self, is_http11: bool) -> Result<HeadFacts, FramingError> {
+    fn settle(&self, is_http11: bool) -> Result<BodyLength, FramingError> {
         if is_http11 && !self.host {
             return Err(FramingError::HostMissing);
         }
-        let body = match (self.length, self.encoding) {
-            (Some(_), Some(_)) => return Err(FramingError::LengthAndEncoding),
-            (None, Some(_)) if !is_http11 => return Err(FramingError::EncodingInHttp10),
-            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => BodyLength::Chunked,
-            (None, Some(_)) => return Err(FramingError::EncodingUnknown),
-            (None | Some(0), None) => BodyLength::None,
-            (Some(length), None) => BodyLength::Fixed(length),
-        };
-        Ok(HeadFacts {
-            is_http11,
-            body,
-            expects_continue: self.expects_continue && is_http11,
-        })
+        match (self.length, self.encoding) {
+            (Some(_), Some(_)) => Err(FramingError::LengthAndEncoding),
+            (None, Some(_)) if !is_http11 => Err(FramingError::EncodingInHttp10),
+            (None, Some(Coding::Chunked)) => Ok(BodyLength::Chunked),
+            (None, Some(Coding::Other)) => Err(FramingError::EncodingUnknown),
+            (None | Some(0), None) => Ok(BodyLength::None),
+            (Some(length), None) => Ok(BodyLength::Fixed(length)),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, Sleep};
 
-use crate::framing::{self, BodyLength, Scanner};
+use crate::framing::{BodyLength, Head, Scanner};
 use crate::reply::Refusal;
 
 /// What an HTTP/2 client says first (RFC 9113 §3.4).
@@ -113,7 +113,10 @@ pub(super) async fn read(stream: &mut Stream, mut bytes: BytesMut, rules: &HeadR
         if recognised {
             match scanner.advance(&bytes) {
                 Ok(None) => {}
-                Ok(Some(end)) => return judge(bytes, end),
+                Ok(Some(Head { length, body })) => {
+                    let (read, head) = (bytes, length);
+                    return Opening::Request { read, head, body };
+                }
                 Err(error) => return Opening::Refused(Refusal::Framing(error)),
             }
         }
@@ -148,16 +151,5 @@ fn start_of(bytes: &[u8], h2c: bool) -> Start {
         Start::Http1 {
             skip: if bytes.starts_with(b"\r\n") { 2 } else { 0 },
         }
-    }
-}
-
-fn judge(read: BytesMut, head: usize) -> Opening {
-    match framing::inspect(read.get(..head).unwrap_or_default()) {
-        Ok(facts) => Opening::Request {
-            read,
-            head,
-            body: facts.body,
-        },
-        Err(error) => Opening::Refused(Refusal::Framing(error)),
     }
 }
