@@ -4,6 +4,7 @@
 mod known;
 mod model;
 mod online;
+mod owned;
 mod registrant;
 mod requests;
 mod routes;
@@ -11,8 +12,7 @@ mod store;
 
 use std::sync::Arc;
 
-pub(crate) use model::DeviceId;
-pub(crate) use model::{Device, DeviceView, Elsewhere, NewDevice, PushTarget, SimCard};
+pub(crate) use model::{Device, DeviceId, DeviceView, Elsewhere, NewDevice, PushTarget, SimCard};
 use online::Online;
 pub(crate) use online::{OnlineMetrics, PERIOD};
 pub(crate) use routes::routes;
@@ -21,9 +21,10 @@ use crate::{
     Timestamp,
     db::{Database, StoreError},
     shared::{PubSub, Teller, Topic},
-    users::{NewUser, UserError, UserId, Users},
+    users::{NewUser, UserError, UserId},
 };
 use known::KnownDevices;
+use owned::OwnedDevices;
 use store::Store;
 
 /// What can be done with devices.
@@ -31,6 +32,7 @@ use store::Store;
 pub(crate) struct Devices {
     store: Store,
     known: KnownDevices,
+    owned: OwnedDevices,
     online: Online,
     others: PubSub,
     /// Tells them when a device is changed or deleted.
@@ -42,6 +44,7 @@ impl Devices {
         Self {
             store: Store(database),
             known: KnownDevices::new(),
+            owned: OwnedDevices::new(),
             online: Online::new(online),
             teller: Teller::new(others.clone(), Topic::Devices, known::TTL),
             others,
@@ -70,17 +73,52 @@ impl Devices {
 
     /// Stores a device, and its user if that one is new, too: both or neither.
     pub(crate) async fn register(&self, device: &NewDevice, owner: Owner<'_>, now: Timestamp) -> Result<(), UserError> {
-        let mut change = self.store.0.begin().await?;
-        let user = match owner {
-            Owner::Known(user) => user,
-            Owner::New(user) => {
-                Users::insert(&mut change, user, now).await?;
-                &user.id
+        let registered = self.store.register(device, &owner, now).await;
+        if let Owner::Known(user) = owner {
+            // Also if it failed: the database may have done more than it could say.
+            self.owned.forget(user);
+            self.teller.tell(Elsewhere {
+                device_id: Some(device.id.as_str().to_owned()),
+                user_id: Some(user.as_str().to_owned()),
+                deleted: Vec::new(),
+            });
+        }
+        registered
+    }
+
+    /// The ids of a user's devices, of which messages may be listed or to which they may be given: only this one, or only
+    /// those seen since then. Most often the database is not asked. A device that another process has deleted just now may
+    /// be among them.
+    pub(crate) async fn ids_of(
+        &self,
+        user: &UserId,
+        wanted: Option<&str>,
+        seen_since: Option<Timestamp>,
+    ) -> Result<Arc<[DeviceId]>, StoreError> {
+        if seen_since.is_some() {
+            return self.store.ids(user, wanted, seen_since).await;
+        }
+        let session = self.others.session();
+        let known = self.owned.recall(user, session);
+        match (wanted, known) {
+            (None, Some(all)) => Ok(all),
+            (None, None) => {
+                let began = self.owned.look_up(session);
+                let all = self.store.ids(user, None, None).await?;
+                self.owned.remember(user, &all, began);
+                Ok(all)
             }
-        };
-        store::insert(&mut change, device, user, now).await?;
-        change.commit().await?;
-        Ok(())
+            (Some(wanted), known) => match known.iter().flat_map(|all| &**all).find(|id| id.as_str() == wanted) {
+                Some(known) => Ok([known.clone()].into()),
+                // Which finds it in other spellings, too.
+                None => self.store.ids(user, Some(wanted), None).await,
+            },
+        }
+    }
+
+    /// One of the ids that were given out is none any more.
+    pub(crate) fn forget_ids_of(&self, user: &UserId) {
+        self.owned.forget(user);
     }
 
     /// What a device says about itself: a push token that is not empty, and all its SIM cards.
@@ -95,6 +133,7 @@ impl Devices {
         self.known.forget(&device.id);
         self.teller.tell(Elsewhere {
             device_id: Some(device.id.as_str().to_owned()),
+            user_id: None,
             deleted: Vec::new(),
         });
         Ok(())
@@ -128,13 +167,19 @@ impl Devices {
     pub(crate) fn changed_elsewhere(&self, change: &Elsewhere) {
         match &change.device_id {
             Some(id) => self.known.forget(&DeviceId::stored(id)),
-            None => self.known.forget_all(),
+            None => return self.forget_all(),
+        }
+        match &change.user_id {
+            Some(user) => self.owned.forget(&UserId::stored(user)),
+            None if change.deleted.is_empty() => {}
+            None => self.owned.forget_all(),
         }
     }
 
     /// Other processes changed devices, and nobody knows which.
     pub(crate) fn forget_all(&self) {
         self.known.forget_all();
+        self.owned.forget_all();
     }
 
     /// A user's devices, by id.
@@ -148,15 +193,24 @@ impl Devices {
         let Some(id) = self.store.delete(user, id).await? else {
             return Ok(None);
         };
-        self.was_deleted(&id);
+        self.gone(&id, Some(user));
         Ok(Some(id))
     }
 
     /// The device is in the database no more: neither this process nor another may know it.
     pub(crate) fn was_deleted(&self, id: &DeviceId) {
+        self.gone(id, None);
+    }
+
+    fn gone(&self, id: &DeviceId, user: Option<&UserId>) {
         self.known.forget(id);
+        match user {
+            Some(user) => self.owned.forget(user),
+            None => self.owned.forget_all(),
+        }
         self.teller.tell(Elsewhere {
             device_id: Some(id.as_str().to_owned()),
+            user_id: user.map(|user| user.as_str().to_owned()),
             deleted: vec![id.as_str().to_owned()],
         });
     }

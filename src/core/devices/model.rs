@@ -65,6 +65,9 @@ impl From<&Device> for PushTarget {
 pub(crate) struct Elsewhere {
     /// Without: some devices, and nobody knows which.
     pub(crate) device_id: Option<String>,
+    /// Who has other devices now. Without: nobody has, or if any are gone, nobody knows who.
+    #[serde(default)]
+    pub(crate) user_id: Option<String>,
     /// Those that are gone: the latest [`MOST_GONE`], which is far more than anybody deletes by hand.
     pub(crate) deleted: Vec<String>,
 }
@@ -79,6 +82,7 @@ impl Word for Elsewhere {
         self.deleted.drain(..surplus);
         Self {
             device_id: self.device_id.filter(|id| later.device_id.as_ref() == Some(id)),
+            user_id: self.user_id.or(later.user_id),
             deleted: self.deleted,
         }
     }
@@ -168,6 +172,7 @@ mod tests {
     fn what_is_told_of_several_devices_names_those_that_are_gone_and_stays_small() {
         let change = |id: &str, deleted: &[&str]| Elsewhere {
             device_id: Some(id.to_owned()),
+            user_id: None,
             deleted: deleted.iter().map(|id| (*id).to_owned()).collect(),
         };
         let same = change("a", &[]).join(change("a", &["a"]));

@@ -1,16 +1,21 @@
 //! The table of devices.
 
-use super::{Device, DeviceId, NewDevice, SimCard};
+use std::sync::Arc;
+
+use super::{Device, DeviceId, NewDevice, Owner, SimCard};
 use crate::{
     Timestamp,
     db::{Connection, Database, Row, Statement, StoreError},
-    users::UserId,
+    users::{UserError, UserId, Users},
 };
 
 const BY_TOKEN: Statement = Statement::same("SELECT * FROM devices WHERE auth_token = ?");
 const BY_ID: Statement = Statement::same("SELECT * FROM devices WHERE id = ? AND user_id = ?");
 /// Case folded, as the reference lists them (WIRE §3.7).
 const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id");
+const IDS: Statement = Statement::same(
+    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
+);
 const STORED_ID: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
 const INSERT: Statement = Statement::same(
     "INSERT INTO devices (id, name, auth_token, push_token, user_id, last_seen, sim_cards, created_at, updated_at) \
@@ -51,6 +56,38 @@ impl Store {
         rows.iter().map(device).collect()
     }
 
+    /// Only this one, or only those seen since then.
+    pub(super) async fn ids(
+        &self,
+        user: &UserId,
+        wanted: Option<&str>,
+        seen_since: Option<Timestamp>,
+    ) -> Result<Arc<[DeviceId]>, StoreError> {
+        let find = IDS.bind(user.as_str()).bind(wanted).bind(seen_since);
+        let rows = find.fetch_all(&self.0).await?;
+        rows.iter().map(|row| Ok(DeviceId::stored(row.text("id")?))).collect()
+    }
+
+    /// Adds a device, and its user if that one is new, too: both or neither.
+    pub(super) async fn register(
+        &self,
+        device: &NewDevice,
+        owner: &Owner<'_>,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        let mut change = self.0.begin().await?;
+        let user = match owner {
+            Owner::Known(user) => user,
+            Owner::New(user) => {
+                Users::insert(&mut change, user, now).await?;
+                &user.id
+            }
+        };
+        insert(&mut change, device, user, now).await?;
+        change.commit().await?;
+        Ok(())
+    }
+
     pub(super) async fn update(
         &self,
         id: &DeviceId,
@@ -89,12 +126,7 @@ impl Store {
 }
 
 /// Adds a device within a larger change.
-pub(super) async fn insert(
-    change: &mut Connection,
-    device: &NewDevice,
-    user: &UserId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn insert(change: &mut Connection, device: &NewDevice, user: &UserId, now: Timestamp) -> Result<(), StoreError> {
     INSERT
         .bind(device.id.as_str())
         .bind(&device.name)

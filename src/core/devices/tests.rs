@@ -9,7 +9,9 @@ use gateward_contract::nanoid::is_nanoid;
 use serde_json::{Value, json};
 
 use crate::db::Statement;
+use crate::db::testing::{Kind, Place, on_both_databases};
 use crate::testing::{Bench, PRIVATE_TOKEN, Phone, basic, bearer, request};
+use crate::users::UserId;
 
 const DEVICE: &str = "/api/mobile/v1/device";
 const DEVICES: &str = "/api/3rdparty/v1/devices";
@@ -336,6 +338,69 @@ async fn a_deleted_device_is_out_at_once() {
     }
     let patched = bench.tell("PATCH", DEVICE, &token, "{}").await;
     assert_eq!(patched.refusal().0, 401);
+}
+
+/// Another device of the same user.
+async fn add(bench: &Bench, phone: &Phone) -> String {
+    let owner = basic(&phone.login, &phone.password);
+    let added = bench.tell("POST", DEVICE, &owner, "{}").await;
+    added.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn only_own_devices_may_be_chosen(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
+    let (phone, foreign) = (bench.register("{}").await, bench.register("{}").await);
+    let user = UserId::stored(&phone.login);
+    let chosen = async |wanted, since| {
+        let ids = bench.app.devices.ids_of(&user, wanted, since).await.unwrap();
+        let mut ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let shouted = phone.id.to_ascii_uppercase();
+    let now = bench.app.now();
+    bench.hands.advance(Duration::from_secs(10));
+    let tablet = add(&bench, &phone).await;
+    let mut both = vec![phone.id.clone(), tablet.clone()];
+    both.sort();
+    // The first time the database is asked.
+    for _ in 0..2 {
+        assert_eq!(chosen(Some(&phone.id), None).await, [phone.id.as_str()]);
+        assert!(chosen(Some(&foreign.id), None).await.is_empty());
+        assert_eq!(chosen(None, Some(now)).await, both);
+        assert_eq!(chosen(None, Some(bench.app.now())).await, [tablet.as_str()]);
+        assert!(chosen(Some(&phone.id), Some(bench.app.now())).await.is_empty());
+        let other_case = chosen(Some(&shouted), None).await;
+        match kind {
+            Kind::Sqlite => assert!(other_case.is_empty()),
+            Kind::MariaDb => assert_eq!(other_case, [phone.id.as_str()], "as it was stored"),
+        }
+        assert_eq!(chosen(None, None).await, both);
+    }
+}
+
+on_both_databases!(only_own_devices_may_be_chosen);
+
+#[tokio::test]
+async fn what_devices_a_user_has_is_known_without_the_database_and_never_too_late() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let user = UserId::stored(&phone.login);
+    let count = async || bench.app.devices.ids_of(&user, None, None).await.unwrap().len();
+    assert_eq!(count().await, 1);
+    let tablet = add(&bench, &phone).await;
+    assert_eq!(count().await, 2);
+    bench
+        .ask("DELETE", &format!("{DEVICES}/{tablet}"), &bench.minted(&phone.login))
+        .await;
+    assert_eq!(count().await, 1);
+    bench.app.devices.was_deleted(&super::DeviceId::stored(&tablet));
+    assert_eq!(count().await, 1);
+    bench.app.database.close().await;
+    assert_eq!(count().await, 1);
+    let wanted = bench.app.devices.ids_of(&user, Some(&phone.id), None).await;
+    assert_eq!(wanted.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gateward_contract::{headers, json};
 
-use super::draft::{Checked, Draft, NewMessage, Refusal};
+use super::draft::{Draft, NewMessage, Refusal};
 use super::query::{ListQuery, Order, SendQuery};
 use super::report::{self, Report};
 use super::state::State as MessageState;
@@ -52,24 +52,23 @@ async fn send(
     let body = json::parse_body(body.content_type.as_deref(), &body.bytes).map_err(refused)?;
     let draft = Draft::read(&body).map_err(refused)?;
     let checked = draft.check(now).map_err(refused)?;
-    let device = choose_device(&app, &user, &checked, query, now).await?;
-    let allowed = app.limiter.check(&app.messages, &device, now).await;
-    allowed.map_err(|excess| {
-        let text = format!("failed to enqueue message: queue limits exceeded: {excess}");
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
-    })?;
+    let wanted = checked.device_id().map(str::to_owned);
+    let mut device = choose_device(&app, &user, wanted.as_deref(), query, now).await?;
     let home = app.config.messages.default_region;
     let message = checked
         .prepare(query.skip_phone_validation, home, now)
         .map_err(refused)?;
     let id = message.id.clone().unwrap_or_else(|| app.nanoid());
 
-    match app
-        .messages
-        .insert(&user, &device, &id, &message, now)
-        .await
-        .map_err(failed)?
-    {
+    let store = async |device: &DeviceId| app.messages.insert(&user, device, &id, &message, now).await;
+    let mut inserted = store(&device).await.map_err(failed)?;
+    if inserted == Inserted::DeviceGone {
+        // Perhaps since the user's devices were last looked up; there may be others.
+        app.devices.forget_ids_of(&user);
+        device = choose_device(&app, &user, wanted.as_deref(), query, now).await?;
+        inserted = store(&device).await.map_err(failed)?;
+    }
+    match inserted {
         Inserted::Stored => {}
         Inserted::DeviceGone => return Err(no_device()),
         Inserted::NumbersNotUnique => return Err(refused(Refusal::NumbersNotUnique)),
@@ -91,21 +90,25 @@ async fn send(
     Ok((StatusCode::ACCEPTED, location, accepted).into_response())
 }
 
-/// The device that the client named, or any of the user's: all have the same chance (WIRE §3.1).
+/// The device that the client named, or any of the user's: all have the same chance (WIRE §3.1). Its queue has room.
 async fn choose_device(
     app: &App,
     user: &UserId,
-    message: &Checked,
+    wanted: Option<&str>,
     query: SendQuery,
     now: Timestamp,
 ) -> Result<DeviceId, ApiError> {
     let seen_since = query.device_active_within.map(|window| now.minus(window));
-    let devices = app.messages.devices(user, message.device_id(), seen_since);
-    let mut devices = devices.await.map_err(failed)?;
-    match devices.len() {
-        0 => Err(no_device()),
-        count => Ok(devices.swap_remove(pick(count, app.random_bytes()))),
-    }
+    let devices = app.devices.ids_of(user, wanted, seen_since).await;
+    let devices = devices.map_err(failed)?;
+    let chosen = devices.get(pick(devices.len(), app.random_bytes()));
+    let device = chosen.ok_or_else(no_device)?;
+    let allowed = app.limiter.check(&app.messages, device, now).await;
+    allowed.map_err(|excess| {
+        let text = format!("failed to enqueue message: queue limits exceeded: {excess}");
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    })?;
+    Ok(device.clone())
 }
 
 /// One of so many, evenly: the bias of 64 random bits is beyond measuring.
@@ -151,8 +154,10 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = ListQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
-    let page = app.messages.list(&user, &query, app.now()).await;
-    let page = page.map_err(|error| failure(&error, "failed to retrieve message history"))?;
+    let failed = |error: StoreError| failure(&error, "failed to retrieve message history");
+    let devices = app.devices.ids_of(&user, query.device.as_deref(), None).await;
+    let page = app.messages.list(&devices.map_err(failed)?, &query, app.now()).await;
+    let page = page.map_err(failed)?;
     let total = [(HeaderName::from_static(headers::X_TOTAL_COUNT), page.total.to_string())];
     Ok((total, Json(page.messages)).into_response())
 }

@@ -17,8 +17,8 @@ pub(crate) use insert::Inserted;
 
 use super::states::States;
 use super::view::Message;
-use crate::db::{Connection, Database, On, Statement, StoreError};
-use crate::{Timestamp, devices::DeviceId, users::UserId};
+use crate::db::{Connection, Database, Statement, StoreError};
+use crate::users::UserId;
 
 /// The stored messages. A cheap handle.
 #[derive(Clone, Debug)]
@@ -38,17 +38,6 @@ impl Messages {
         &self.states
     }
 
-    /// The user's devices; only this one, or only those seen since then.
-    pub(crate) async fn devices(
-        &self,
-        user: &UserId,
-        wanted: Option<&str>,
-        seen_since: Option<Timestamp>,
-    ) -> Result<Vec<DeviceId>, StoreError> {
-        let ids = device_ids(&self.database, user, wanted, seen_since).await?;
-        Ok(ids.iter().map(|id| DeviceId::stored(id)).collect())
-    }
-
     /// The user's message with this id, with content, and its row. When several devices have one of this id: the latest.
     pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<(i64, Message)>, StoreError> {
         let mut reading = self.database.reading().await?;
@@ -62,9 +51,6 @@ impl Messages {
     }
 }
 
-const DEVICES: Statement = Statement::same(
-    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
-);
 /// The latest first.
 macro_rules! of_user {
     ($columns:expr) => {
@@ -79,16 +65,6 @@ macro_rules! of_user {
 const ROWS_OF: Statement = of_user!("m.id");
 // With no LIMIT, for which MySQL may take another index. Hardly ever are there several.
 const MESSAGES_OF: Statement = of_user!(load::columns!("1"));
-
-async fn device_ids(
-    on: impl Into<On<'_>>,
-    user: &UserId,
-    wanted: Option<&str>,
-    seen_since: Option<Timestamp>,
-) -> Result<Vec<String>, StoreError> {
-    let find = DEVICES.bind(user.as_str()).bind(wanted).bind(seen_since);
-    find.fetch_column(on).await
-}
 
 /// The rows of the user's messages with this id of a client's, which is unique for a device only; the latest first.
 async fn rows_of(connection: &mut Connection, user: &UserId, id: &str) -> Result<Vec<i64>, StoreError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use crate::Timestamp;
+use crate::devices::DeviceId;
 use crate::shared::{PubSub, Session};
 
 /// For so long a number counts.
@@ -69,7 +70,7 @@ impl Totals {
     }
 
     /// What is known of these devices.
-    pub(crate) fn recall(&self, devices: &[String]) -> Option<Count> {
+    pub(crate) fn recall(&self, devices: &[DeviceId]) -> Option<Count> {
         let (session, count) = self.counts.get(&key(devices))?;
         (self.others.session() == Some(session)).then_some(count)
     }
@@ -97,7 +98,7 @@ impl Totals {
     /// INVARIANT(totals are exact): a message that is stored with an earlier time than one up to which somebody counts
     /// makes all counts unknown, those that are being taken among them. Test:
     /// `tests::a_message_that_is_stored_late_makes_the_number_unknown`.
-    pub(crate) fn remember(&self, devices: &[String], messages: i64, began: Counting) {
+    pub(crate) fn remember(&self, devices: &[DeviceId], messages: i64, began: Counting) {
         let Some(session) = began.session else {
             return;
         };
@@ -136,8 +137,13 @@ impl Totals {
 }
 
 /// Ids of devices have no line breaks.
-fn key(devices: &[String]) -> String {
-    devices.join("\n")
+fn key(devices: &[DeviceId]) -> String {
+    let mut key = String::new();
+    for device in devices {
+        key.push_str(device.as_str());
+        key.push('\n');
+    }
+    key
 }
 
 #[cfg(test)]
@@ -150,8 +156,8 @@ mod tests {
         Totals::new(crate::testing::alone().await)
     }
 
-    fn phone() -> [String; 1] {
-        ["phone".to_owned()]
+    fn phone() -> [DeviceId; 1] {
+        [DeviceId::stored("phone")]
     }
 
     #[tokio::test]
@@ -160,7 +166,7 @@ mod tests {
         totals.remember(&phone(), 5, totals.count(NOW));
         let before = NOW.minus(ALONE);
         assert_eq!(totals.recall(&phone()), Some(Count { before, messages: 5 }));
-        assert_eq!(totals.recall(&["phone".to_owned(), "tablet".to_owned()]), None);
+        assert_eq!(totals.recall(&["phone", "tablet"].map(DeviceId::stored)), None);
         totals.added(before);
         assert!(totals.recall(&phone()).is_some(), "counted again every time");
         totals.forget_all();

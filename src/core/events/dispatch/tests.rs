@@ -9,7 +9,7 @@ use gateward_boot::metrics::Metrics as Registry;
 use super::{Audience, Events, PushQueue};
 use crate::config::{Backend, Pubsub};
 use crate::db::testing::{Kind as Database, Place, on_both_databases};
-use crate::devices::{Devices, OnlineMetrics};
+use crate::devices::{DeviceId, Devices, NewDevice, OnlineMetrics, Owner};
 use crate::events::bus::Subscription;
 use crate::events::{Bus, Event, EventMetrics, Kind, Listener};
 use crate::shared::redis_server::RedisServer;
@@ -254,7 +254,7 @@ async fn without_redis_the_streams_here_hear_of_it_and_who_waits_is_told_when_no
     }
 }
 
-async fn a_device_that_is_deleted_in_one_process_is_out_of_all(kind: Database) {
+async fn a_device_is_in_all_processes_until_it_is_deleted_in_one(kind: Database) {
     let place = Place::new(kind).await;
     let bench = Bench::on(&place).await;
     let server = RedisServer::start().await;
@@ -266,6 +266,22 @@ async fn a_device_that_is_deleted_in_one_process_is_out_of_all(kind: Database) {
     assert!(b.devices.authenticate(&phone.token, now).await.unwrap().is_some());
     let mut stream = b.listen(&phone);
     let user = crate::users::UserId::stored(&phone.login);
+    let known_to_b = async || b.devices.ids_of(&user, None, None).await.unwrap().len();
+    assert_eq!(known_to_b().await, 1);
+    let tablet = NewDevice {
+        id: DeviceId::stored("tablet-00000000000000"),
+        token: "token-of-the-tablet".to_owned(),
+        name: None,
+        push_token: None,
+        sim_cards: Vec::new(),
+    };
+    a.devices.register(&tablet, Owner::Known(&user), now).await.unwrap();
+    let hearing = async {
+        while known_to_b().await != 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), hearing).await.unwrap();
     // As the database finds it: MySQL in any case.
     let asked = match kind {
         Database::Sqlite => phone.id.clone(),
@@ -276,9 +292,10 @@ async fn a_device_that_is_deleted_in_one_process_is_out_of_all(kind: Database) {
     let ended = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
     assert!(ended.unwrap().is_none(), "its streams end");
     assert!(b.devices.authenticate(&phone.token, now).await.unwrap().is_none());
+    assert_eq!(known_to_b().await, 1);
 }
 
-on_both_databases!(a_device_that_is_deleted_in_one_process_is_out_of_all);
+on_both_databases!(a_device_is_in_all_processes_until_it_is_deleted_in_one);
 
 #[tokio::test]
 async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards() {
@@ -286,13 +303,17 @@ async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards()
     let mut server = RedisServer::start().await;
     let process = Process::start(&bench, &Backend::Redis(Secret::new(server.url())), None).await;
     let phone = bench.register("{}").await;
+    let user = crate::users::UserId::stored(&phone.login);
     let known = async || {
-        process
-            .devices
+        let devices = &process.devices;
+        let is_known = devices
             .authenticate(&phone.token, bench.app.now())
             .await
             .unwrap()
-            .is_some()
+            .is_some();
+        let ids = devices.ids_of(&user, None, None).await.unwrap();
+        assert_eq!(!ids.is_empty(), is_known);
+        is_known
     };
     assert!(known().await);
     server.kill().await;
@@ -301,7 +322,6 @@ async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards()
     }
     assert!(known().await, "the database is asked");
     // By another process, on the same database.
-    let user = crate::users::UserId::stored(&phone.login);
     assert!(bench.app.devices.delete(&user, &phone.id).await.unwrap().is_some());
     assert!(!known().await);
     server.run().await;

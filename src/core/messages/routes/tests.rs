@@ -4,7 +4,9 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{location, pick};
-use crate::testing::{Answer, Bench, Phone, bearer};
+use crate::db::Statement;
+use crate::db::testing::{Kind, Place, on_both_databases};
+use crate::testing::{Answer, Bench, Phone, basic, bearer};
 
 const MESSAGES: &str = "/api/3rdparty/v1/messages";
 const QUEUE: &str = "/api/mobile/v1/message";
@@ -153,6 +155,34 @@ async fn only_devices_seen_lately_may_be_asked_for() {
     let answer = scene.bench.tell("POST", &path, &scene.user(), &body).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
+
+async fn a_message_goes_to_a_device_that_is_left(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
+    let phone = bench.register("{}").await;
+    let owner = basic(&phone.login, &phone.password);
+    let tablet = bench.tell("POST", "/api/mobile/v1/device", &owner, "{}").await;
+    let tablet = tablet.json()["id"].as_str().unwrap().to_owned();
+    let user = bench.minted(&phone.login);
+    let send = async |id: String| bench.tell("POST", MESSAGES, &user, &hello(&id).to_string()).await;
+    // Now it is known which devices there are.
+    assert_eq!(send("first".to_owned()).await.status, 202);
+    // By somebody who does not tell us.
+    let delete = Statement::same("DELETE FROM devices WHERE id = ?");
+    delete.bind(&phone.id).execute(&bench.app.database).await.unwrap();
+    for number in 0..20 {
+        let sent = send(format!("m{number}")).await;
+        assert_eq!(
+            (sent.status.as_u16(), sent.json()["deviceId"].as_str()),
+            (202, Some(&*tablet))
+        );
+    }
+    delete.bind(&tablet).execute(&bench.app.database).await.unwrap();
+    let refusal = refused(400, "failed to select device: record not found");
+    assert_eq!(send("last".to_owned()).await.refusal(), refusal);
+}
+
+on_both_databases!(a_message_goes_to_a_device_that_is_left);
 
 #[tokio::test]
 async fn an_id_can_be_used_once() {

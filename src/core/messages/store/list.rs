@@ -4,11 +4,11 @@
 use super::{Messages, load};
 use crate::Timestamp;
 use crate::db::{Connection, Query, Row, Statement, StoreError};
+use crate::devices::DeviceId;
 use crate::messages::query::{ListQuery, Sort};
 use crate::messages::state::State;
 use crate::messages::totals::{Counting, Totals};
 use crate::messages::view::Message;
-use crate::users::UserId;
 
 /// A page, and how many there are in all.
 #[derive(Debug)]
@@ -63,23 +63,28 @@ pub(super) const NEWEST_OF_MANY: Statement = page!("IN (?1)", "created_at DESC, 
 pub(super) const OLDEST_OF_MANY: Statement = page!("IN (?1)", "created_at, id");
 
 impl Messages {
-    /// The user's messages that the query asks for. Count and page are of the same moment.
-    pub(crate) async fn list(&self, user: &UserId, query: &ListQuery, now: Timestamp) -> Result<Page, StoreError> {
-        // Before the first look into the database: what is stored from now on is noticed.
-        let counting = self.states.totals().count(now);
-        let mut reading = self.database.reading().await?;
-        let filter = Filter {
-            devices: super::device_ids(&mut reading, user, query.device.as_deref(), None).await?,
-            from: query.from.unwrap_or(Timestamp::FIRST),
-            to: query.to.unwrap_or(Timestamp::LAST),
-            state: query.state.map(State::name),
-        };
-        if filter.devices.is_empty() {
+    /// The messages of these devices that the query asks for. Count and page are of the same moment.
+    pub(crate) async fn list(
+        &self,
+        devices: &[DeviceId],
+        query: &ListQuery,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        if devices.is_empty() {
             return Ok(Page {
                 total: 0,
                 messages: Vec::new(),
             });
         }
+        // Before the first look into the database: what is stored from now on is noticed.
+        let counting = self.states.totals().count(now);
+        let filter = Filter {
+            devices,
+            from: query.from.unwrap_or(Timestamp::FIRST),
+            to: query.to.unwrap_or(Timestamp::LAST),
+            state: query.state.map(State::name),
+        };
+        let mut reading = self.database.reading().await?;
         let is_whole = query.from.is_none() && query.to.is_none() && query.state.is_none();
         let (counted, since) = if is_whole {
             self.counted(&filter, counting, &mut reading).await?
@@ -106,20 +111,25 @@ impl Messages {
     /// that is.
     async fn counted(
         &self,
-        all: &Filter,
+        all: &Filter<'_>,
         counting: Counting,
         reading: &mut Connection,
     ) -> Result<(i64, Timestamp), StoreError> {
-        if let Some(known) = self.states.totals().recall(&all.devices) {
+        if let Some(known) = self.states.totals().recall(all.devices) {
             return Ok((known.messages, known.before));
         }
         let earlier = self.count_anew(all, counting, reading).await?;
         Ok((earlier, counting.before))
     }
 
-    async fn count_anew(&self, all: &Filter, counting: Counting, reading: &mut Connection) -> Result<i64, StoreError> {
+    async fn count_anew(
+        &self,
+        all: &Filter<'_>,
+        counting: Counting,
+        reading: &mut Connection,
+    ) -> Result<i64, StoreError> {
         let earlier = all.within(Timestamp::FIRST, counting.before).count(reading).await?;
-        self.states.totals().remember(&all.devices, earlier, counting);
+        self.states.totals().remember(all.devices, earlier, counting);
         Ok(earlier)
     }
 }
@@ -136,22 +146,18 @@ fn in_order(rows: &[Row], sort: Sort) -> Result<Vec<(i64, Message)>, StoreError>
     Ok(messages)
 }
 
-struct Filter {
-    devices: Vec<String>,
+#[derive(Clone, Copy)]
+struct Filter<'a> {
+    devices: &'a [DeviceId],
     from: Timestamp,
     to: Timestamp,
     state: Option<&'static str>,
 }
 
-impl Filter {
+impl Filter<'_> {
     /// The same in another time.
     fn within(&self, from: Timestamp, to: Timestamp) -> Self {
-        Self {
-            devices: self.devices.clone(),
-            from,
-            to,
-            ..*self
-        }
+        Self { from, to, ..*self }
     }
 
     async fn count(&self, connection: &mut Connection) -> Result<i64, StoreError> {
@@ -177,7 +183,7 @@ impl Filter {
     }
 
     fn on(&self, statement: Statement) -> Query<'_> {
-        let devices = statement.bind_list(&self.devices);
+        let devices = statement.bind_list(self.devices.iter().map(DeviceId::as_str));
         devices.bind(self.from).bind(self.to).bind(self.state)
     }
 }
