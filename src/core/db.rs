@@ -3,9 +3,12 @@
 //!
 //! * One statement alone: `FIND.bind(id).fetch_optional(&database)`, `CHANGE.bind(id).execute(&database)`.
 //! * Several that read: `let mut reading = database.reading().await?`, then `.fetch_all(&mut reading)`.
-//! * Several that belong together: `let mut change = database.begin().await?`, then `.execute(&mut change)` and
+//! * Several that belong together: `database.change(async |mut change| …)`, in there `.execute(&mut change)` and
 //!   `change.commit()`; without that, nothing happened.
+//! * The same in one trip, where every microsecond counts: `database.batch()` and `database.write_at_once(batch)`.
 
+mod batch;
+mod change;
 mod connection;
 mod error;
 mod mysql;
@@ -64,7 +67,7 @@ impl Database {
         Ok(connection)
     }
 
-    /// For several statements that write together or not at all. On SQLite it keeps every other write waiting, on MySQL
+    /// One try of [`Database::change`], which is for everybody whom others may get in the way of. On SQLite it keeps every other write waiting, on MySQL
     /// those on the same rows: keep it short, and never wait inside it for anything but the database.
     pub(crate) async fn begin(&self) -> Result<Connection, StoreError> {
         let mut connection = self.writer().await?;

@@ -52,6 +52,11 @@ impl Timestamp {
         Self(self.seconds() * 1000)
     }
 
+    /// As a literal of SQL, without its quotes.
+    pub(crate) fn as_sql(self) -> AsSql {
+        AsSql(self.into())
+    }
+
     /// The moment `duration` later; the last representable one if there is none.
     #[must_use]
     pub(crate) fn plus(self, duration: Duration) -> Self {
@@ -64,6 +69,21 @@ impl Timestamp {
     pub(crate) fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis))
+    }
+}
+
+/// As MySQL reads it, in UTC: nothing but digits and what stands between them.
+#[derive(Debug)]
+pub(crate) struct AsSql(OffsetDateTime);
+
+impl fmt::Display for AsSql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, (hour, minute, second, milli)) = (self.0.date(), self.0.to_hms_milli());
+        let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}"
+        )
     }
 }
 

@@ -106,12 +106,8 @@ impl Users {
     }
 
     /// Stores a user within a larger change.
-    pub(crate) async fn insert(change: &mut Connection, user: &NewUser, now: Timestamp) -> Result<(), UserError> {
-        if store::insert(change, user, now).await? {
-            Ok(())
-        } else {
-            Err(UserError::Taken(user.id.clone()))
-        }
+    pub(crate) async fn insert(change: &mut Connection, user: &NewUser, now: Timestamp) -> Result<bool, StoreError> {
+        store::insert(change, user, now).await
     }
 
     /// Another password, if `current` is the one he has (WIRE §4.5).

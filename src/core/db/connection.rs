@@ -124,13 +124,6 @@ impl<'a> On<'a> {
             Self::Connection(connection) => Held::Lent(connection),
         })
     }
-
-    pub(super) async fn writer(self) -> Result<Held<'a>, StoreError> {
-        Ok(match self {
-            Self::Database(database) => Held::Own(database.writer().await?),
-            Self::Connection(connection) => Held::Lent(connection),
-        })
-    }
 }
 
 /// A connection for one statement.
@@ -140,18 +133,10 @@ pub(super) enum Held<'a> {
 }
 
 impl Held<'_> {
-    pub(super) async fn execute(&mut self, query: Query<'_>) -> Result<Done, StoreError> {
-        self.connection().execute(query).await
-    }
-
     pub(super) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<Row>, StoreError> {
-        self.connection().fetch(query).await
-    }
-
-    fn connection(&mut self) -> &mut Connection {
         match self {
-            Self::Own(connection) => connection,
-            Self::Lent(connection) => connection,
+            Self::Own(connection) => connection.fetch(query).await,
+            Self::Lent(connection) => connection.fetch(query).await,
         }
     }
 }

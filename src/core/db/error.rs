@@ -54,6 +54,14 @@ impl StoreError {
             .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
+    /// The server gave the transaction up, so that others could go on: ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
+    pub(super) fn is_given_up(&self) -> bool {
+        let error = self.0.as_database_error();
+        error
+            .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+            .is_some_and(|error| matches!(error.number(), 1205 | 1213))
+    }
+
     /// What the row refers to does not exist.
     pub(crate) fn is_foreign_key_violation(&self) -> bool {
         self.0

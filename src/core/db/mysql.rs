@@ -87,6 +87,11 @@ impl MySql {
         Ok((taken == Some(1)).then_some(NamedLock(connection)))
     }
 
+    /// Whether statements are told to the log.
+    pub(super) fn is_told(&self) -> bool {
+        self.0.pool.is_told()
+    }
+
     pub(super) async fn close(&self) {
         self.0.pool.close().await;
     }

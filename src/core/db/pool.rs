@@ -13,7 +13,8 @@ use std::{
 };
 
 use sqlx::{
-    Connection, Error, MySqlConnection, SqliteConnection, mysql::MySqlConnectOptions, sqlite::SqliteConnectOptions,
+    Connection, Error, MySqlConnection, SqlSafeStr as _, SqlStr, SqliteConnection, mysql::MySqlConnectOptions,
+    sqlite::SqliteConnectOptions,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -46,7 +47,7 @@ pub(crate) trait Backend: Sized + Send + 'static {
     fn probe(&mut self) -> Step<'_, ()>;
 
     /// Runs a statement that neither takes nor gives values.
-    fn command(&mut self, text: &'static str) -> Step<'_, ()>;
+    fn command(&mut self, text: SqlStr) -> Step<'_, ()>;
 
     /// Says goodbye.
     fn quit(self) -> Step<'static, ()>;
@@ -65,7 +66,7 @@ impl Backend for SqliteConnection {
         Box::pin(self.ping())
     }
 
-    fn command(&mut self, text: &'static str) -> Step<'_, ()> {
+    fn command(&mut self, text: SqlStr) -> Step<'_, ()> {
         Box::pin(async move { sqlx::query(text).execute(self).await.map(drop) })
     }
 
@@ -88,7 +89,7 @@ impl Backend for MySqlConnection {
     }
 
     // In one packet: to prepare it first would take another round trip.
-    fn command(&mut self, text: &'static str) -> Step<'_, ()> {
+    fn command(&mut self, text: SqlStr) -> Step<'_, ()> {
         Box::pin(async move { sqlx::raw_sql(text).execute(self).await.map(drop) })
     }
 
@@ -178,6 +179,11 @@ impl<C: Backend> Pool<C> {
             in_transaction: false,
             interrupted: false,
         })
+    }
+
+    /// Whether statements are told to the log.
+    pub(super) fn is_told(&self) -> bool {
+        self.0.limits.told
     }
 
     /// Waits for whoever has a connection and closes them all.
@@ -307,13 +313,22 @@ impl<C: Backend> Lease<C> {
     /// Begins a transaction.
     pub(super) async fn begin(&mut self, command: &'static str) -> Result<(), Error> {
         self.in_transaction = true;
-        self.run(|connection| connection.command(command)).await
+        self.run(|connection| connection.command(command.into_sql_str())).await
+    }
+
+    /// Runs a text that begins a transaction, writes and commits.
+    pub(super) async fn transact(&mut self, text: SqlStr) -> Result<(), Error> {
+        self.in_transaction = true;
+        self.run(|connection| connection.command(text)).await?;
+        self.in_transaction = false;
+        Ok(())
     }
 
     /// Ends the transaction, if there is one; what it wrote is on the disk then.
     pub(super) async fn commit(&mut self) -> Result<(), Error> {
         if self.in_transaction {
-            self.run(|connection| connection.command("COMMIT")).await?;
+            self.run(|connection| connection.command("COMMIT".into_sql_str()))
+                .await?;
             self.in_transaction = false;
         }
         Ok(())
@@ -356,7 +371,7 @@ impl<C: Backend> Drop for Lease<C> {
         runtime.spawn(async move {
             let clean = async {
                 if in_transaction {
-                    live.connection.command("ROLLBACK").await
+                    live.connection.command("ROLLBACK".into_sql_str()).await
                 } else {
                     live.connection.probe().await
                 }

@@ -58,6 +58,15 @@ impl Statement {
         self.query().bind_list(values)
     }
 
+    /// With a few rows as its first value, for `VALUES ?`. Each number of them is another text to be prepared: many go by
+    /// [`Self::insert_rows`].
+    pub(crate) fn bind_rows(self, rows: Vec<Vec<Value<'_>>>) -> Query<'_> {
+        Query {
+            statement: self,
+            bound: vec![Bound::Rows(rows)],
+        }
+    }
+
     /// Inserts rows: the statement ends with `VALUES ?`, or goes on after it with what has no values. Rows go in in
     /// portions of powers of two, so that few texts are prepared.
     pub(crate) async fn insert_rows(self, rows: Vec<Vec<Value<'_>>>, on: &mut Connection) -> Result<(), StoreError> {
@@ -65,10 +74,7 @@ impl Statement {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
             let portion = 1 << rows.len().min(MOST).ilog2();
-            let query = Query {
-                statement: self,
-                bound: vec![Bound::Rows(rows.by_ref().take(portion).collect())],
-            };
+            let query = self.bind_rows(rows.by_ref().take(portion).collect());
             query.execute(&mut *on).await?;
         }
         Ok(())
@@ -115,7 +121,10 @@ impl<'q> Query<'q> {
 
     /// Writes: on a database with a connection of its own that may write, else within the change.
     pub(crate) async fn execute(self, on: impl Into<On<'_>>) -> Result<Done, StoreError> {
-        on.into().writer().await?.execute(self).await
+        match on.into() {
+            On::Database(database) => database.execute(self).await,
+            On::Connection(connection) => connection.execute(self).await,
+        }
     }
 
     /// Reads all rows.

@@ -75,17 +75,21 @@ impl Store {
         owner: &Owner<'_>,
         now: Timestamp,
     ) -> Result<(), UserError> {
-        let mut change = self.0.begin().await?;
-        let user = match owner {
-            Owner::Known(user) => user,
-            Owner::New(user) => {
-                Users::insert(&mut change, user, now).await?;
-                &user.id
-            }
+        let add = move |mut change: Connection| async move {
+            let user = match owner {
+                Owner::Known(user) => user,
+                Owner::New(user) => {
+                    if !Users::insert(&mut change, user, now).await? {
+                        return Ok(Err(UserError::Taken(user.id.clone())));
+                    }
+                    &user.id
+                }
+            };
+            insert(&mut change, device, user, now).await?;
+            change.commit().await?;
+            Ok(Ok(()))
         };
-        insert(&mut change, device, user, now).await?;
-        change.commit().await?;
-        Ok(())
+        self.0.change(add).await?
     }
 
     pub(super) async fn update(
@@ -102,26 +106,30 @@ impl Store {
 
     /// The id of the device that was deleted, if one was: MySQL finds it by any spelling of its id.
     pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
-        let mut change = self.0.begin().await?;
-        let find = STORED_ID.bind(id).bind(user.as_str());
-        let Some(row) = find.fetch_optional(&mut change).await? else {
-            return Ok(None);
+        let delete = move |mut change: Connection| async move {
+            let find = STORED_ID.bind(id).bind(user.as_str());
+            let Some(row) = find.fetch_optional(&mut change).await? else {
+                return Ok(None);
+            };
+            // Messages and the device's own webhooks go by cascade.
+            DELETE.bind(id).execute(&mut change).await?;
+            change.commit().await?;
+            Ok(Some(DeviceId::stored(row.text("id")?)))
         };
-        // Messages and the device's own webhooks go by cascade.
-        DELETE.bind(id).execute(&mut change).await?;
-        change.commit().await?;
-        Ok(Some(DeviceId::stored(row.text("id")?)))
+        self.0.change(delete).await
     }
 
     /// Moves the time they were last seen, never back.
     pub(super) async fn seen(&self, seen: &[(DeviceId, Timestamp)]) -> Result<(), StoreError> {
-        let mut change = self.0.begin().await?;
-        for seen in seen.chunks(SEEN_AT_ONCE) {
-            let update = SEEN.bind_cases(seen.iter().map(|(device, at)| (device.as_str(), at)));
-            let update = update.bind_list(seen.iter().map(|(device, _)| device.as_str()));
-            update.execute(&mut change).await?;
-        }
-        change.commit().await
+        let write = move |mut change: Connection| async move {
+            for seen in seen.chunks(SEEN_AT_ONCE) {
+                let update = SEEN.bind_cases(seen.iter().map(|(device, at)| (device.as_str(), at)));
+                let update = update.bind_list(seen.iter().map(|(device, _)| device.as_str()));
+                update.execute(&mut change).await?;
+            }
+            change.commit().await
+        };
+        self.0.change(write).await
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Tree;
 use crate::{
     Timestamp,
-    db::{Database, On, Statement, StoreError},
+    db::{Connection, Database, On, Statement, StoreError},
     users::UserId,
 };
 
@@ -47,21 +47,24 @@ pub(super) async fn change(
     change: Change,
     now: Timestamp,
 ) -> Result<Tree, StoreError> {
-    let mut writing = database.begin().await?;
-    LOCK.bind(user.as_str()).fetch_optional(&mut writing).await?;
-    let settings = match change {
-        Change::Replace(given) => given,
-        Change::Merge(given) => {
-            let mut settings = load(&mut writing, user).await?;
-            merge(&mut settings, given);
-            settings
-        }
+    let change = &change;
+    let write = move |mut writing: Connection| async move {
+        LOCK.bind(user.as_str()).fetch_optional(&mut writing).await?;
+        let settings = match change {
+            Change::Replace(given) => given.clone(),
+            Change::Merge(given) => {
+                let mut settings = load(&mut writing, user).await?;
+                merge(&mut settings, given.clone());
+                settings
+            }
+        };
+        let text = Value::Object(settings.clone()).to_string();
+        let put = PUT.bind(user.as_str()).bind(text).bind(now);
+        put.execute(&mut writing).await?;
+        writing.commit().await?;
+        Ok(settings)
     };
-    let text = Value::Object(settings.clone()).to_string();
-    let put = PUT.bind(user.as_str()).bind(text).bind(now);
-    put.execute(&mut writing).await?;
-    writing.commit().await?;
-    Ok(settings)
+    database.change(write).await
 }
 
 /// Section by section, setting by setting.

@@ -31,12 +31,14 @@ impl Store {
 
     /// Another password; every token that the reference server may have issued ends with it.
     pub(super) async fn change_password(&self, user: &UserId, hash: &str, now: Timestamp) -> Result<(), StoreError> {
-        let mut change = self.0.begin().await?;
-        let end = END_TOKENS.bind(now).bind(now).bind(user.as_str());
-        end.execute(&mut change).await?;
-        let replace = PASSWORD.bind(hash).bind(now).bind(user.as_str());
-        replace.execute(&mut change).await?;
-        change.commit().await
+        let replace = move |mut change: Connection| async move {
+            let end = END_TOKENS.bind(now).bind(now).bind(user.as_str());
+            end.execute(&mut change).await?;
+            let replace = PASSWORD.bind(hash).bind(now).bind(user.as_str());
+            replace.execute(&mut change).await?;
+            change.commit().await
+        };
+        self.0.change(replace).await
     }
 }
 

@@ -10,6 +10,7 @@ use super::{UserId, Users};
 use crate::Timestamp;
 use crate::config::Backend;
 use crate::db::Statement;
+use crate::devices::{DeviceId, NewDevice, Owner};
 use crate::shared::Caches;
 use crate::shared::redis_server::RedisServer;
 use crate::testing::{Bench, Phone, basic, bearer};
@@ -129,12 +130,20 @@ async fn a_login_is_given_out_once() {
     let bench = Bench::new().await;
     let phone = bench.register("{}").await;
     let taken = bench.app.users.draft("abcdefghijklmnopqrstu", [0; 16]).await.unwrap();
-    let mut change = bench.app.database.begin().await.unwrap();
-    let now = bench.app.now();
-    super::Users::insert(&mut change, &taken, now).await.unwrap();
-    let again = super::Users::insert(&mut change, &taken, now).await;
+    let register = async |id: &str| {
+        let device = NewDevice {
+            id: DeviceId::stored(id),
+            token: id.to_owned(),
+            name: None,
+            push_token: None,
+            sim_cards: Vec::new(),
+        };
+        let owner = Owner::New(&taken);
+        bench.app.devices.register(&device, owner, bench.app.now()).await
+    };
+    register("first").await.unwrap();
+    let again = register("second").await;
     assert_eq!(again.unwrap_err().to_string(), "user already exists: ABCDEF");
-    drop(change);
     assert!(logs_in(&bench, &phone.login, &phone.password).await);
 }
 

@@ -3,7 +3,7 @@
 use super::Webhook;
 use crate::{
     Timestamp,
-    db::{Database, Row, Statement, StoreError},
+    db::{Connection, Database, Row, Statement, StoreError},
     users::UserId,
 };
 
@@ -53,28 +53,33 @@ impl Webhooks {
     pub(super) async fn put(
         &self,
         user: &UserId,
-        mut webhook: Webhook,
+        webhook: Webhook,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let mut change = self.0.begin().await?;
-        if let Some(device) = &webhook.device_id {
-            let found = DEVICE.bind(device).bind(user.as_str());
-            let Some(row) = found.fetch_optional(&mut change).await? else {
-                return Ok(None);
-            };
-            // MySQL finds ids in another case, too; the phone to tell is known by its own spelling.
-            webhook.device_id = row.get("id")?;
-        }
-        PUT.bind(&webhook.id)
-            .bind(user.as_str())
-            .bind(&webhook.device_id)
-            .bind(&webhook.url)
-            .bind(&webhook.event)
-            .bind(now)
-            .execute(&mut change)
-            .await?;
-        change.commit().await?;
-        Ok(Some(webhook))
+        let given = &webhook;
+        let put = move |mut change: Connection| async move {
+            let mut device_id = None;
+            if let Some(device) = &given.device_id {
+                let found = DEVICE.bind(device).bind(user.as_str());
+                let Some(row) = found.fetch_optional(&mut change).await? else {
+                    return Ok(None);
+                };
+                // MySQL finds ids in another case, too; the phone to tell is known by its own spelling.
+                device_id = row.get("id")?;
+            }
+            PUT.bind(&given.id)
+                .bind(user.as_str())
+                .bind(&device_id)
+                .bind(&given.url)
+                .bind(&given.event)
+                .bind(now)
+                .execute(&mut change)
+                .await?;
+            change.commit().await?;
+            Ok(Some(device_id))
+        };
+        let stored = self.0.change(put).await?;
+        Ok(stored.map(|device_id| Webhook { device_id, ..webhook }))
     }
 
     /// Nothing happens if there is none.

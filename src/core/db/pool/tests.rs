@@ -40,7 +40,7 @@ impl Backend for Line {
         })
     }
 
-    fn command(&mut self, _: &'static str) -> Step<'_, ()> {
+    fn command(&mut self, _: SqlStr) -> Step<'_, ()> {
         self.probe()
     }
 

@@ -1,13 +1,17 @@
 //! What is special about a server: tables that others made, names that it locks, and that it can be away.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
+use sqlx::SqlSafeStr as _;
 use tokio::net::UnixListener;
 
 use crate::{
     config::{DatabaseServer, DatabaseUrl},
     db::{
-        Database, OpenError, Statement,
+        Connection, Database, OpenError, Statement,
         mysql::options,
         pool::{Backend as _, Limits, Pool},
         testing::{Kind, MariaDb, Place, configured},
@@ -137,10 +141,12 @@ async fn an_interrupted_statement_takes_its_connection_along() {
     lease.begin("BEGIN").await.unwrap();
     let insert = "INSERT INTO users (id, password_hash, created_at, updated_at) VALUES ('A', '', now(), now())";
     tokio::select! {
-        done = lease.run(|connection| connection.command(insert)) => unreachable!("it has to wait: {done:?}"),
+        done = lease.run(|connection| connection.command(insert.into_sql_str())) => unreachable!("it has to wait: {done:?}"),
         () = somebody_is_blocked(&database) => {}
     }
-    let next = lease.run(|connection| connection.command("SELECT 1")).await;
+    let next = lease
+        .run(|connection| connection.command("SELECT 1".into_sql_str()))
+        .await;
     assert!(next.is_err(), "whose answer would it be?");
     drop(lease);
     other.commit().await.unwrap();
@@ -148,6 +154,114 @@ async fn an_interrupted_statement_takes_its_connection_along() {
     let mut lease = pool.acquire().await.unwrap();
     let open = sqlx::query_scalar::<_, u64>("SELECT @@in_transaction");
     assert_eq!(lease.run(|connection| open.fetch_one(connection)).await.unwrap(), 0);
+}
+
+const TOUCH: Statement = Statement::same("UPDATE users SET updated_at = ? WHERE id = ?");
+
+/// One user more than those that a deadlock is about, many times: the server gives up who did less.
+async fn work_hard(change: &mut Connection) {
+    USER.bind("C").bind(NOW).execute(&mut *change).await.unwrap();
+    for number in 0..50 {
+        let later = NOW.plus(Duration::from_secs(number));
+        TOUCH.bind(later).bind("C").execute(&mut *change).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_the_server_gives_up_begins_anew() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    for user in ["A", "B"] {
+        USER.bind(user).bind(NOW).execute(&database).await.unwrap();
+    }
+    let mut other = database.begin().await.unwrap();
+    work_hard(&mut other).await;
+    TOUCH.bind(NOW).bind("B").execute(&mut other).await.unwrap();
+
+    let tries = AtomicUsize::new(0);
+    let changing = database.change(|mut change| {
+        tries.fetch_add(1, Ordering::SeqCst);
+        async move {
+            TOUCH.bind(NOW).bind("A").execute(&mut change).await?;
+            TOUCH.bind(NOW).bind("B").execute(&mut change).await?;
+            change.commit().await
+        }
+    });
+    let deadlock = async {
+        somebody_is_blocked(&database).await;
+        TOUCH.bind(NOW).bind("A").execute(&mut other).await.unwrap();
+        other.commit().await.unwrap();
+    };
+    let (changed, ()) = tokio::join!(changing, deadlock);
+    changed.unwrap();
+    assert_eq!(tries.into_inner(), 2);
+}
+
+#[tokio::test]
+async fn a_statement_that_the_server_gives_up_is_tried_again() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    for user in ["A", "B"] {
+        USER.bind(user).bind(NOW).execute(&database).await.unwrap();
+    }
+    let mut other = database.begin().await.unwrap();
+    work_hard(&mut other).await;
+    TOUCH.bind(NOW).bind("B").execute(&mut other).await.unwrap();
+    let both = Statement::same("UPDATE users SET updated_at = ? WHERE id IN ('A', 'B')").bind(NOW);
+    let deadlock = async {
+        somebody_is_blocked(&database).await;
+        TOUCH.bind(NOW).bind("A").execute(&mut other).await.unwrap();
+        other.commit().await.unwrap();
+    };
+    let (done, ()) = tokio::join!(both.execute(&database), deadlock);
+    assert_eq!(done.unwrap().rows, 2);
+}
+
+#[tokio::test]
+async fn who_waited_too_long_for_a_lock_tries_again_but_not_for_ever() {
+    const IMPATIENT: Statement = Statement::same("SET innodb_lock_wait_timeout = 0");
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    USER.bind("A").bind(NOW).execute(&database).await.unwrap();
+    for (patience, succeeds) in [(2, true), (usize::MAX, false)] {
+        let mut other = database.begin().await.unwrap();
+        TOUCH.bind(NOW).bind("A").execute(&mut other).await.unwrap();
+        let other = tokio::sync::Mutex::new(Some(other));
+        let tries = AtomicUsize::new(0);
+        let (held, tries) = (&other, &tries);
+        let changed = database.change(|mut change| async move {
+            if tries.fetch_add(1, Ordering::SeqCst) == patience {
+                held.lock().await.take().unwrap().commit().await?;
+            }
+            IMPATIENT.query().execute(&mut change).await?;
+            TOUCH.bind(NOW).bind("A").execute(&mut change).await?;
+            change.commit().await
+        });
+        assert_eq!(changed.await.is_ok(), succeeds);
+        assert_eq!(tries.load(Ordering::SeqCst), if succeeds { 3 } else { 4 });
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_at_once_is_written_whole_or_not_at_all() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    let written = async |users: &[&str]| {
+        let mut batch = database.batch().unwrap();
+        users.iter().for_each(|user| batch.add(USER.bind(*user).bind(NOW)));
+        let written = database.write_at_once(batch).await.unwrap();
+        (written, USERS.query().fetch_value::<i64>(&database).await.unwrap())
+    };
+    assert_eq!(written(&["A", "a"]).await, (false, 0));
+    assert_eq!(written(&["A", "B"]).await, (true, 2));
+    assert_eq!(written(&["C", &"long".repeat(100_000)]).await, (false, 2));
+    let names = Statement::same("SELECT id FROM users WHERE created_at = ? ORDER BY id")
+        .bind(NOW)
+        .fetch_column::<String>(&database)
+        .await
+        .unwrap()
+        .concat();
+    assert_eq!(names, "AB", "at the same time as when it is bound");
 }
 
 async fn somebody_is_blocked(database: &Database) {

@@ -2,7 +2,7 @@
 
 use super::{Messages, load};
 use crate::Timestamp;
-use crate::db::{Statement, StoreError};
+use crate::db::{Connection, Statement, StoreError};
 use crate::messages::view::Message;
 use crate::users::UserId;
 
@@ -31,19 +31,21 @@ impl Messages {
         id: &str,
         now: Timestamp,
     ) -> Result<Result<Message, CancelRefusal>, StoreError> {
-        let mut change = self.database.begin().await?;
-        let row = match super::rows_of(&mut change, user, id).await?.as_slice() {
-            [] => return Ok(Err(CancelRefusal::NotFound)),
-            [row] => *row,
-            _ => return Ok(Err(CancelRefusal::Ambiguous)),
+        let cancel = move |mut change: Connection| async move {
+            let row = match super::rows_of(&mut change, user, id).await?.as_slice() {
+                [] => return Ok(Err(CancelRefusal::NotFound)),
+                [row] => *row,
+                _ => return Ok(Err(CancelRefusal::Ambiguous)),
+            };
+            let done = CANCEL.bind(now).bind(row).execute(&mut change).await?;
+            if done.rows == 0 {
+                return Ok(Err(CancelRefusal::NotPending));
+            }
+            let message = load::by_row(&mut change, row).await?;
+            change.commit().await?;
+            self.states.changed(&[row]);
+            Ok(message.ok_or(CancelRefusal::NotFound))
         };
-        let done = CANCEL.bind(now).bind(row).execute(&mut change).await?;
-        if done.rows == 0 {
-            return Ok(Err(CancelRefusal::NotPending));
-        }
-        let message = load::by_row(&mut change, row).await?;
-        change.commit().await?;
-        self.states.changed(&[row]);
-        Ok(message.ok_or(CancelRefusal::NotFound))
+        self.database.change(cancel).await
     }
 }

@@ -55,29 +55,34 @@ impl Messages {
     /// INVARIANT(hashed once): what is hashed is what was read in the same transaction, so that nobody's hash is hashed
     /// again. Test: `tests::hashing_twice_is_hashing_once`.
     pub(crate) async fn hash(&self, rows: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        let mut change = self.database.begin().await?;
-        let contents = hashed_contents(&mut change, rows).await?;
-        let rows: Vec<i64> = contents.iter().map(|(row, _)| *row).collect();
-        if rows.is_empty() {
-            return Ok(rows);
-        }
-        let mut numbers: Vec<(i64, String)> = Vec::new();
-        for row in NUMBERS.bind_list(&rows).fetch_all(&mut change).await? {
-            numbers.push((row.get("id")?, number_hash(row.text("phone_number")?)));
-        }
-        let cases = contents.iter().map(|(row, hash)| (row, hash));
-        let update = HASH_CONTENTS.bind_cases(cases).bind(now).bind_list(&rows);
-        update.execute(&mut change).await?;
-        for numbers in numbers.chunks(NUMBERS_AT_ONCE) {
-            let cases = numbers.iter().map(|(row, hash)| (row, hash));
-            let update = HASH_NUMBERS.bind_cases(cases);
-            let update = update.bind_list(numbers.iter().map(|(row, _)| row));
-            update.execute(&mut change).await?;
-        }
-        change.commit().await?;
+        let hashed = self.database.change(|change| hash(change, rows, now));
+        let rows = hashed.await?;
         self.states.changed(&rows);
         Ok(rows)
     }
+}
+
+async fn hash(mut change: Connection, rows: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let contents = hashed_contents(&mut change, rows).await?;
+    let rows: Vec<i64> = contents.iter().map(|(row, _)| *row).collect();
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let mut numbers: Vec<(i64, String)> = Vec::new();
+    for row in NUMBERS.bind_list(&rows).fetch_all(&mut change).await? {
+        numbers.push((row.get("id")?, number_hash(row.text("phone_number")?)));
+    }
+    let cases = contents.iter().map(|(row, hash)| (row, hash));
+    let update = HASH_CONTENTS.bind_cases(cases).bind(now).bind_list(&rows);
+    update.execute(&mut change).await?;
+    for numbers in numbers.chunks(NUMBERS_AT_ONCE) {
+        let cases = numbers.iter().map(|(row, hash)| (row, hash));
+        let update = HASH_NUMBERS.bind_cases(cases);
+        let update = update.bind_list(numbers.iter().map(|(row, _)| row));
+        update.execute(&mut change).await?;
+    }
+    change.commit().await?;
+    Ok(rows)
 }
 
 /// Rows and hashes. A content that cannot be read stays as it is.

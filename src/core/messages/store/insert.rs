@@ -2,7 +2,7 @@
 
 use super::Messages;
 use crate::Timestamp;
-use crate::db::{Statement, StoreError, Value};
+use crate::db::{Connection, Query, Statement, StoreError, Value};
 use crate::devices::DeviceId;
 use crate::messages::draft::NewMessage;
 use crate::users::UserId;
@@ -28,6 +28,12 @@ const MESSAGE: Statement = Statement::same(
 const RECIPIENTS: Statement = Statement::same("INSERT INTO message_recipients (message_id, phone_number) VALUES ?");
 const HISTORY: Statement =
     Statement::same("INSERT INTO message_states (message_id, state, updated_at) VALUES (?, 'Pending', ?)");
+
+/// The same for a server, in one trip.
+const KEEP_ROW: Statement = Statement::same("SET @message = LAST_INSERT_ID()");
+const RECIPIENTS_OF_KEPT: &str = "INSERT INTO message_recipients (message_id, phone_number) VALUES";
+const HISTORY_OF_KEPT: Statement =
+    Statement::same("INSERT INTO message_states (message_id, state, updated_at) VALUES (@message, 'Pending', ?)");
 
 impl Messages {
     /// Adds a message to a device of this user, with its recipients and its first state.
@@ -56,24 +62,55 @@ impl Messages {
             .bind(message.is_encrypted)
             .bind(now)
             .bind(now);
-        let mut change = self.database.begin().await?;
-        let row = match insert.execute(&mut change).await {
-            Ok(done) => done.inserted_id,
-            Err(error) if error.is_unique_violation() => return Ok(Inserted::IdTaken),
-            Err(error) if error.is_foreign_key_violation() => return Ok(Inserted::DeviceGone),
-            Err(error) => return Err(error),
+        let inserted = if self.insert_at_once(&insert, message, now).await? {
+            Inserted::Stored
+        } else {
+            let step_by_step = |change| step_by_step(change, &insert, message, now);
+            self.database.change(step_by_step).await?
         };
-        let recipients = message
-            .numbers
-            .iter()
-            .map(|number| vec![Value::from(row), number.into()]);
-        match RECIPIENTS.insert_rows(recipients.collect(), &mut change).await {
-            Err(error) if error.is_unique_violation() => return Ok(Inserted::NumbersNotUnique),
-            other => other?,
+        if inserted == Inserted::Stored {
+            self.states.added(user, id, now);
         }
-        HISTORY.bind(row).bind(now).execute(&mut change).await?;
-        change.commit().await?;
-        self.states.added(user, id, now);
-        Ok(Inserted::Stored)
+        Ok(inserted)
     }
+
+    /// Whether it is stored; if not, nothing is.
+    async fn insert_at_once(
+        &self,
+        insert: &Query<'_>,
+        message: &NewMessage,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(mut batch) = self.database.batch() else {
+            return Ok(false);
+        };
+        batch.add(insert.clone());
+        batch.add(KEEP_ROW.query());
+        batch.add_rows(RECIPIENTS_OF_KEPT, "(@message, ?)", message.numbers.iter());
+        batch.add(HISTORY_OF_KEPT.bind(now));
+        self.database.write_at_once(batch).await
+    }
+}
+
+async fn step_by_step(
+    mut change: Connection,
+    insert: &Query<'_>,
+    message: &NewMessage,
+    now: Timestamp,
+) -> Result<Inserted, StoreError> {
+    let row = match insert.clone().execute(&mut change).await {
+        Ok(done) => done.inserted_id,
+        Err(error) if error.is_unique_violation() => return Ok(Inserted::IdTaken),
+        Err(error) if error.is_foreign_key_violation() => return Ok(Inserted::DeviceGone),
+        Err(error) => return Err(error),
+    };
+    let recipients = message.numbers.iter();
+    let recipients = recipients.map(|number| vec![Value::from(row), number.into()]);
+    match RECIPIENTS.insert_rows(recipients.collect(), &mut change).await {
+        Err(error) if error.is_unique_violation() => return Ok(Inserted::NumbersNotUnique),
+        other => other?,
+    }
+    HISTORY.bind(row).bind(now).execute(&mut change).await?;
+    change.commit().await?;
+    Ok(Inserted::Stored)
 }

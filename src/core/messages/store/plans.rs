@@ -177,9 +177,9 @@ async fn messages_are_loaded_and_reported_by_key(kind: Kind) {
             (
                 report::FIND.bind("m1").bind(PHONE),
                 "unq_messages_id_device (ext_id=? AND device_id=?)",
-                "messages/const/unq_messages_id_device/",
+                "m/const/unq_messages_id_device/",
             ),
-            (report::NUMBERS.bind(1), RECIPIENTS_KEY, RECIPIENTS_KEY),
+            (report::FIND.bind("m1").bind(PHONE), RECIPIENTS_KEY, RECIPIENTS_KEY),
             (
                 report::STATE.bind("Sent").bind(moment(1)).bind(1),
                 "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)",

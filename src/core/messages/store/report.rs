@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Messages;
 use crate::Timestamp;
-use crate::db::{Connection, Statement, StoreError, Value};
+use crate::db::{Connection, Query, Statement, StoreError, Value};
 use crate::devices::DeviceId;
 use crate::messages::report::{Outcome, Report};
 use crate::messages::state::State;
@@ -15,10 +15,11 @@ use crate::messages::state::State;
 /// So many reports share a transaction: enough to make one list cheap, few enough to let others write in between.
 const AT_ONCE: usize = 100;
 
-pub(super) const FIND: Statement =
-    Statement::same("SELECT id, is_hashed FROM messages WHERE ext_id = ? AND device_id = ?");
-pub(super) const NUMBERS: Statement =
-    Statement::same("SELECT id, phone_number FROM message_recipients WHERE message_id = ?");
+/// With all its recipients; one without any is there, too.
+pub(super) const FIND: Statement = Statement::same(
+    "SELECT m.id, m.is_hashed, r.id AS recipient, r.phone_number FROM messages AS m \
+     LEFT JOIN message_recipients AS r ON r.message_id = m.id WHERE m.ext_id = ? AND m.device_id = ?",
+);
 pub(super) const STATE: Statement = Statement::same("UPDATE messages SET state = ?, updated_at = ? WHERE id = ?");
 const HISTORY: Statement = Statement::of(
     "INSERT INTO message_states (message_id, state, updated_at) VALUES ? ON CONFLICT (message_id, state) DO NOTHING",
@@ -46,51 +47,117 @@ impl Messages {
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::new();
         for reports in reports.chunks(AT_ONCE) {
-            let mut change = self.database.begin().await?;
-            let before = applied.len();
-            for report in reports {
-                let row = apply(&mut change, device, report, now).await?;
-                applied.extend(row.map(|row| Applied {
-                    row,
-                    state: report.state,
-                }));
-            }
-            change.commit().await?;
-            let changed = applied.iter().skip(before).map(|applied: &Applied| applied.row);
-            self.states.changed(&changed.collect::<Vec<_>>());
+            let changed = match self.apply_at_once(device, reports, now).await? {
+                Some(changed) => changed,
+                None => {
+                    let step_by_step = |change| step_by_step(change, device, reports, now);
+                    self.database.change(step_by_step).await?
+                }
+            };
+            self.states
+                .changed(&changed.iter().map(|changed| changed.row).collect::<Vec<_>>());
+            applied.extend(changed);
         }
         Ok(applied)
     }
+
+    /// What is changed; `None`: nothing. What a report is about is looked up before the transaction: its rows are what
+    /// they are for ever, or they go, and then the whole does not happen.
+    async fn apply_at_once(
+        &self,
+        device: &DeviceId,
+        reports: &[Report],
+        now: Timestamp,
+    ) -> Result<Option<Vec<Applied>>, StoreError> {
+        let Some(mut batch) = self.database.batch() else {
+            return Ok(None);
+        };
+        let mut applied = Vec::new();
+        let mut reading = self.database.reading().await?;
+        for report in reports {
+            if let Some(message) = find(&mut reading, device, report).await? {
+                changes(&message, report, now).for_each(|change| batch.add(change));
+                applied.push(message.applied(report));
+            }
+        }
+        drop(reading);
+        if applied.is_empty() || self.database.write_at_once(batch).await? {
+            return Ok(Some(applied));
+        }
+        Ok(None)
+    }
 }
 
-/// The row of the message that it is about; `None` if there is none.
-async fn apply(
-    change: &mut Connection,
+async fn step_by_step(
+    mut change: Connection,
     device: &DeviceId,
-    report: &Report,
+    reports: &[Report],
     now: Timestamp,
-) -> Result<Option<i64>, StoreError> {
-    let message = FIND.bind(&report.id).bind(device.as_str());
-    let Some(message) = message.fetch_optional(&mut *change).await? else {
+) -> Result<Vec<Applied>, StoreError> {
+    let mut applied = Vec::new();
+    for report in reports {
+        if let Some(message) = find(&mut change, device, report).await? {
+            for query in changes(&message, report, now) {
+                query.execute(&mut change).await?;
+            }
+            applied.push(message.applied(report));
+        }
+    }
+    change.commit().await?;
+    Ok(applied)
+}
+
+/// A message that a report is about.
+struct Reported {
+    row: i64,
+    is_hashed: bool,
+    /// Rows and numbers.
+    recipients: Vec<(i64, String)>,
+}
+
+impl Reported {
+    fn applied(&self, report: &Report) -> Applied {
+        Applied {
+            row: self.row,
+            state: report.state,
+        }
+    }
+}
+
+/// `None` if the device has no such message.
+async fn find(on: &mut Connection, device: &DeviceId, report: &Report) -> Result<Option<Reported>, StoreError> {
+    let rows = FIND.bind(&report.id).bind(device.as_str()).fetch_all(on).await?;
+    let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let (row, is_hashed): (i64, bool) = (message.get("id")?, message.get("is_hashed")?);
+    let mut recipients = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if let Some(recipient) = row.get("recipient")? {
+            recipients.push((recipient, row.get("phone_number")?));
+        }
+    }
+    Ok(Some(Reported {
+        row: first.get("id")?,
+        is_hashed: first.get("is_hashed")?,
+        recipients,
+    }))
+}
 
-    let update = STATE.bind(report.state.name()).bind(now).bind(row);
-    update.execute(&mut *change).await?;
-
+/// What the report makes of the message.
+fn changes<'r>(message: &Reported, report: &'r Report, now: Timestamp) -> impl Iterator<Item = Query<'r>> {
+    let row = message.row;
+    let state = STATE.bind(report.state.name()).bind(now).bind(row);
+    // Not more than there are states.
     let history = report.history.iter();
     let history = history.map(|(state, at)| vec![Value::from(row), state.name().into(), at.into()]);
-    HISTORY.insert_rows(history.collect(), change).await?;
-
-    let stored = NUMBERS.bind(row).fetch_all(&mut *change).await?;
-    let stored = stored.iter().map(|row| Ok((row.get("id")?, row.get("phone_number")?)));
-    let stored: Vec<(i64, String)> = stored.collect::<Result<_, StoreError>>()?;
-    for (outcome, recipients) in by_outcome(report.outcomes(&stored, is_hashed)) {
+    let history: Vec<_> = history.collect();
+    let history = (!history.is_empty()).then(|| HISTORY.bind_rows(history));
+    let outcomes = by_outcome(report.outcomes(&message.recipients, message.is_hashed));
+    let outcomes = outcomes.into_iter().map(|(outcome, recipients)| {
         let update = OUTCOME.bind(outcome.state.name()).bind(&outcome.error);
-        update.bind_list(recipients).execute(&mut *change).await?;
-    }
-    Ok(Some(row))
+        update.bind_list(recipients)
+    });
+    std::iter::once(state).chain(history).chain(outcomes)
 }
 
 /// Most often all recipients share one outcome: one statement for them all.
