@@ -22,6 +22,7 @@ use gateward_sidecar::config::{Config, Decisions, Provided, Source};
 use gateward_sidecar::context::{Arrival, GatewayLeg, Notes};
 use gateward_sidecar::endpoints::JwtMetrics;
 use gateward_sidecar::forward::Forward;
+use gateward_sidecar::forward::sites::Sites;
 use gateward_sidecar::framing::Scanner;
 use gateward_sidecar::gate::{Authorization, Gate, Head};
 use gateward_sidecar::gateway::Gateway;
@@ -70,8 +71,9 @@ fn bearer(config: &Config, number: usize) -> String {
 }
 
 fn gate(config: &Config, denylist: Denylist) -> Gate {
+    let sites = Arc::new(Sites::new(config.upstream.urls.clone(), false));
     let logins = LoginSettings {
-        source: LoginSource::Gateway(Arc::new(Gateway::new(&config.upstream).unwrap())),
+        source: LoginSource::Gateway(Arc::new(Gateway::new(&config.upstream, sites).unwrap())),
         cache_ttl: config.users.cache_ttl,
         cache_key: [0; 32],
     };

@@ -137,6 +137,8 @@ pub struct Upstream {
     pub header: Option<UpstreamHeader>,
     /// `upstream.timeouts`
     pub timeouts: UpstreamTimeouts,
+    /// `upstream.health`; `None`: only the clients' requests show how the gateway is.
+    pub health: Option<Health>,
     /// `upstream.idle`: how long an unused connection is kept; less than the gateway's own idle timeout.
     pub idle: Duration,
 }
@@ -227,6 +229,17 @@ pub struct UpstreamTimeouts {
     pub read: Duration,
     /// `upstream.timeouts.write`: longest wait until the gateway takes the next bytes of a request.
     pub write: Duration,
+}
+
+/// `upstream.health`: whether every address of the gateway is asked regularly how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// `upstream.health.path`: what is asked for; any 2xx is good.
+    pub path: String,
+    /// `upstream.health.interval`: pause between two checks.
+    pub interval: Duration,
+    /// `upstream.health.timeout`: longest wait for the answer, from the connection on.
+    pub timeout: Duration,
 }
 
 /// Who checks a password.

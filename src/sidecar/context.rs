@@ -10,6 +10,7 @@ use gateward_auth::{Grant, Scope, TokenId, UnixSeconds, UserId};
 use gateward_policy::{Action, CanonicalPath, Route, RouteId, UpstreamCredential};
 use http::{HeaderValue, Method};
 
+use crate::forward::sites::Target;
 use crate::front::traffic::InFlight;
 use crate::headers::Origin;
 use crate::observe::Edition;
@@ -221,7 +222,7 @@ pub struct GatewayLeg {
     /// Connections tried.
     pub attempts: usize,
     /// Which of its addresses was chosen last.
-    pub site: Option<usize>,
+    pub target: Option<Target>,
     /// When the last attempt began.
     pub asked: Option<Instant>,
     /// Status of its answer.

@@ -3,6 +3,7 @@
 //! The peer, the path that was matched, the headers, our credential; and on the way back the gateway's headers
 //! and the few statuses that mean something to us. Decides nothing about the caller: it is handed a [`Pass`].
 
+pub(crate) mod checks;
 pub mod identity;
 mod minter;
 pub mod sites;
@@ -46,7 +47,7 @@ impl Forward {
     /// Forwards to this gateway. Nobody is connected to yet.
     pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
         Ok(Self {
-            sites: Arc::new(Sites::new(upstream.urls.clone())),
+            sites: Arc::new(Sites::new(upstream.urls.clone(), upstream.health.is_some())),
             identity: Identity::new(upstream)?,
             timeouts: upstream.timeouts,
             idle: upstream.idle,
@@ -67,11 +68,9 @@ impl Forward {
     pub fn peer(&self, terms: &Terms, leg: &mut GatewayLeg) -> Option<Box<HttpPeer>> {
         let choice = self.sites.choose(leg.attempts)?;
         leg.attempts += 1;
-        leg.site = Some(choice.index);
+        leg.target = Some(choice.target);
         leg.asked = Some(Instant::now());
-        let url = choice.site.url();
-        let sni = if url.tls { url.host.clone() } else { String::new() };
-        let mut peer = HttpPeer::new(choice.address, url.tls, sni);
+        let mut peer = choice.site.peer(choice.target.address);
         self.set_options(&mut peer.options, terms);
         Some(Box::new(peer))
     }
@@ -107,7 +106,7 @@ impl Forward {
         request: &mut RequestHeader,
         now: UnixSeconds,
     ) -> pingora::Result<()> {
-        let site = leg.site.and_then(|index| self.sites.site(index));
+        let site = leg.target.and_then(|target| self.sites.site(target.index));
         let prefix = site.map_or("", |site| site.url().path.as_str());
         let target = target(prefix, pass.path.as_str(), request.raw_path());
         // Pingora would keep a second map with the spelling of every name in step with ours: names leave in lower case

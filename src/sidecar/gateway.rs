@@ -4,14 +4,18 @@
 //! redirect, reads no proxy from the environment, keeps no cookie, and shows nobody what the gateway answered: only one
 //! of a few outcomes comes back.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 
 use crate::authorization;
-use crate::config::{Upstream, UpstreamTimeouts, UpstreamUrl};
+use crate::config::{Upstream, UpstreamTimeouts};
+use crate::forward::sites::{Choice, Sites, Target};
 use crate::pool::{Full, Pool};
 
 /// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
@@ -38,6 +42,9 @@ pub(crate) enum Exchange {
     /// It does not accept the token, or has no such endpoint.
     Refused,
 }
+
+/// The status, and which address it came from.
+type Answered = (u16, Option<SocketAddr>);
 
 /// Why the gateway said nothing of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,18 +86,18 @@ impl GatewayError {
 /// A client of the gateway.
 pub struct Gateway {
     client: reqwest::Client,
-    /// `scheme://host:port` and a path to put before every path, without a trailing slash. At least one.
-    bases: Vec<String>,
+    sites: Arc<Sites>,
     pool: Pool,
 }
 
 impl Gateway {
-    /// Of the addresses, the first that can be reached is asked.
+    /// Of the sites in turn, the first that can be reached is asked. What the clients' requests find out about them counts
+    /// here, too, and the other way round.
     ///
     /// # Errors
     ///
     /// [`GatewayError::Setup`] when there is no address or the TLS roots cannot be loaded.
-    pub fn new(upstream: &Upstream) -> Result<Self, GatewayError> {
+    pub fn new(upstream: &Upstream, sites: Arc<Sites>) -> Result<Self, GatewayError> {
         if upstream.urls.is_empty() {
             return Err(GatewayError::Setup);
         }
@@ -108,6 +115,7 @@ impl Gateway {
             .timeout(connect.saturating_add(read).min(LONGEST))
             .pool_idle_timeout(upstream.idle)
             .pool_max_idle_per_host(AT_ONCE)
+            .dns_resolver(Arc::new(Known(Arc::clone(&sites))))
             .build()
             .map_err(|error| {
                 // Only the start gets here: what is told to clients has no cause.
@@ -116,7 +124,7 @@ impl Gateway {
             })?;
         Ok(Self {
             client,
-            bases: upstream.urls.iter().map(UpstreamUrl::to_string).collect(),
+            sites,
             pool: Pool::new(AT_ONCE, WAITING),
         })
     }
@@ -161,20 +169,36 @@ impl Gateway {
         }
     }
 
-    /// The status of the answer of the first address that can be reached.
+    /// The status of the answer of the first site that can be reached.
     async fn ask(&self, method: &str, path: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
         let _slot = self.pool.enter().await.map_err(|Full| GatewayError::Busy)?;
-        let mut last = GatewayError::Unreachable;
-        for base in &self.bases {
-            match self.send(method, &format!("{base}{path}"), credential.clone()).await {
-                Err(GatewayError::Unreachable) => last = GatewayError::Unreachable,
-                answered => return answered,
+        for attempt in 0..self.sites.attempts() {
+            let Some(Choice { site, target }) = self.sites.choose(attempt) else {
+                break;
+            };
+            let url = site.url();
+            match self.send(method, &format!("{url}{path}"), credential.clone()).await {
+                Err(error @ GatewayError::Unreachable) => {
+                    for address in self.sites.addresses_of(&url.host) {
+                        self.sites.failed(Target { address, ..target }, &error);
+                    }
+                }
+                Err(error @ GatewayError::TimedOut) => {
+                    self.sites.failed(target, &error);
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+                Ok((status, from)) => {
+                    let address = from.unwrap_or(target.address);
+                    self.sites.answered(Target { address, ..target });
+                    return Ok(status);
+                }
             }
         }
-        Err(last)
+        Err(GatewayError::Unreachable)
     }
 
-    async fn send(&self, method: &str, url: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
+    async fn send(&self, method: &str, url: &str, credential: HeaderValue) -> Result<Answered, GatewayError> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_error| GatewayError::Setup)?;
         let empty = method == reqwest::Method::GET || method == reqwest::Method::HEAD;
         let request = self.client.request(method, url).header(AUTHORIZATION, credential);
@@ -185,7 +209,7 @@ impl Gateway {
             request.header(CONTENT_LENGTH, 0)
         };
         let mut response = request.send().await.map_err(|error| classify(&error))?;
-        let status = response.status().as_u16();
+        let answered = (response.status().as_u16(), response.remote_addr());
         let mut read = 0;
         while let Ok(Some(chunk)) = response.chunk().await {
             read += chunk.len();
@@ -193,7 +217,7 @@ impl Gateway {
                 break;
             }
         }
-        Ok(status)
+        Ok(answered)
     }
 }
 
@@ -206,6 +230,16 @@ fn classify(error: &reqwest::Error) -> GatewayError {
         GatewayError::Setup
     } else {
         GatewayError::Broken
+    }
+}
+
+/// Names as the sites know them: nobody waits for a name server, and addresses that are well come first.
+struct Known(Arc<Sites>);
+
+impl Resolve for Known {
+    fn resolve(&self, name: Name) -> Resolving {
+        let addresses = self.0.addresses_of(name.as_str());
+        Box::pin(async move { Ok(Box::new(addresses.into_iter()) as Addrs) })
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 pub(crate) use self::listen::tls_acceptor;
 use self::start::Parts;
 use crate::config::Config;
+use crate::forward::checks::keep_checking;
 
 /// A request whose head has just been read is not counted yet: it has to stay quiet for this long.
 const SETTLE: Duration = Duration::from_millis(10);
@@ -163,11 +164,15 @@ pub async fn run(
         denylist,
         traffic,
         sites,
+        health,
         reloader,
         files,
         stopping,
     } = start::build(config, clock).await?;
     let mut work = JoinSet::new();
+    if let Some(health) = health {
+        work.spawn(keep_checking(Arc::clone(&sites), health));
+    }
     work.spawn(sites.keep_looking_up());
     work.spawn(reloader.keep_watching(files, orders.reload));
     let (public_stop, public_stopped) = watch::channel(false);

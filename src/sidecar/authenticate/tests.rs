@@ -16,7 +16,6 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::*;
 use crate::config;
-use crate::gateway::Gateway;
 use crate::gateway::toy::{Reply, Toy, nowhere, upstream};
 use crate::users::{UserFile, Users};
 
@@ -84,7 +83,7 @@ impl Bench {
     }
 
     async fn asking(toy: &Toy) -> Self {
-        Self::new(LoginSource::Gateway(Arc::new(Gateway::new(&toy.upstream()).unwrap()))).await
+        Self::new(LoginSource::Gateway(Arc::new(Toy::gateway(&toy.upstream()).unwrap()))).await
     }
 
     async fn with_file(text: &str) -> Self {
@@ -185,7 +184,7 @@ async fn a_gateway_in_trouble_is_an_outage_and_not_a_failed_login() {
         refused(bench.login("ABC123", "secret").await),
         Denied::Outage("gateway_unexpected_status")
     );
-    let away = Gateway::new(&upstream(vec![nowhere().await])).unwrap();
+    let away = Toy::gateway(&upstream(vec![nowhere().await])).unwrap();
     let bench = Bench::new(LoginSource::Gateway(Arc::new(away))).await;
     assert_eq!(
         refused(bench.login("ABC123", "secret").await),

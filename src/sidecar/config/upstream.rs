@@ -7,7 +7,7 @@ use gateward_boot::config::{Reader, SecretRules};
 
 use super::read::{HOUR, SECOND, issuer, required_secret, whole_seconds};
 use super::{
-    CredentialKind, Mint, Provided, Upstream, UpstreamBasic, UpstreamHeader, UpstreamTimeouts, UpstreamUrl, url,
+    CredentialKind, Health, Mint, Provided, Upstream, UpstreamBasic, UpstreamHeader, UpstreamTimeouts, UpstreamUrl, url,
 };
 use crate::headers;
 
@@ -56,8 +56,26 @@ pub(super) fn read(reader: &mut Reader<'_>, provided: &Provided, users_file: boo
             read: reader.duration("upstream.timeouts.read", 60 * SECOND, Duration::from_millis(10)..=HOUR),
             write: reader.duration("upstream.timeouts.write", 30 * SECOND, Duration::from_millis(10)..=HOUR),
         },
+        health: health(reader),
         idle: reader.duration("upstream.idle", 30 * SECOND, Duration::ZERO..=HOUR),
     }
+}
+
+fn health(reader: &mut Reader<'_>) -> Option<Health> {
+    let path = |text: &str| {
+        let usable = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        usable.then(|| text.to_owned())
+    };
+    let allowed = "a path such as /health/ready";
+    let path = reader.parsed("upstream.health.path", "", allowed, path);
+    let shortest = Duration::from_millis(10);
+    let interval = reader.duration("upstream.health.interval", 5 * SECOND, shortest..=HOUR);
+    let timeout = reader.duration("upstream.health.timeout", 2 * SECOND, shortest..=60 * SECOND);
+    path.map(|path| Health {
+        path,
+        interval,
+        timeout,
+    })
 }
 
 fn urls(reader: &mut Reader<'_>, provided: &Provided) -> Vec<UpstreamUrl> {

@@ -73,7 +73,7 @@ impl Bench {
         let denylist = gateward_denylist::open(options, clock.reader(), retention)
             .await
             .unwrap();
-        let gateway = Arc::new(Gateway::new(&toy.upstream()).unwrap());
+        let gateway = Arc::new(Toy::gateway(&toy.upstream()).unwrap());
         let metrics = Metrics::new();
         let jwt = JwtMetrics::register(&metrics).unwrap();
         let rules = VerifierRules {

@@ -1,21 +1,24 @@
 //! Where is the gateway at this moment, and which of its addresses is worth trying?
 //!
-//! Names are looked up in the background, so that no request waits for a name server. Among several addresses
-//! requests take turns; one that could not be reached rests for a moment. Knows nothing about requests.
+//! Names are looked up in the background, so that no request waits for a name server. Among several sites requests
+//! take turns; an address that cannot be reached, does not answer, or answers with nonsense rests for a while
+//! (`sites/address.rs`). Whoever asks the gateway anything says here what became of it. Knows nothing about requests.
+
+mod address;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use pingora::upstreams::peer::HttpPeer;
 use tokio::time::Instant;
 
+use self::address::Address;
 use crate::config::UpstreamUrl;
 
-/// How long an address that could not be reached is passed over while others are there.
-const REST: Duration = Duration::from_secs(2);
 /// How often names are looked up again; sooner while a name has no address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
 const LOOK_UP_SOON: Duration = Duration::from_secs(1);
@@ -28,6 +31,8 @@ pub struct Sites {
     sites: Vec<Site>,
     turn: AtomicUsize,
     epoch: Instant,
+    /// Somebody checks the addresses regularly: what failed waits for that, and no client has to try it.
+    checked: bool,
 }
 
 /// One configured URL.
@@ -36,36 +41,44 @@ pub struct Site {
     url: UpstreamUrl,
     /// `Host` for requests that go there.
     authority: HeaderValue,
-    addresses: ArcSwap<Vec<SocketAddr>>,
-    /// Milliseconds after the start until which it rests.
-    rests_until: AtomicU64,
-    away: AtomicBool,
+    addresses: ArcSwap<Vec<Arc<Address>>>,
+    /// Its name could not be looked up last time.
+    unknown: AtomicBool,
 }
 
 /// An address to try.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'a> {
-    /// Which site.
-    pub index: usize,
     /// The site.
     pub site: &'a Site,
+    /// What to say when it is known what became of the attempt.
+    pub target: Target,
+}
+
+/// One address of one site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Which site.
+    pub index: usize,
     /// Its address.
     pub address: SocketAddr,
 }
 
 impl Sites {
-    /// Sites for these URLs. Names have no address until [`Sites::look_up`] ran.
-    pub fn new(urls: Vec<UpstreamUrl>) -> Self {
+    /// Sites for these URLs. Names have no address until [`Sites::look_up`] ran. `checked`: somebody calls
+    /// [`Sites::checked`] for every target again and again.
+    pub fn new(urls: Vec<UpstreamUrl>, checked: bool) -> Self {
         Self {
             sites: urls.into_iter().map(Site::new).collect(),
             turn: AtomicUsize::new(0),
             epoch: Instant::now(),
+            checked,
         }
     }
 
-    /// The next address in turn; addresses that rest are taken only when there is no other.
+    /// The next address in turn; of those that rest, the one that failed longest ago is taken when there is no other.
     ///
-    /// `attempt` counts from 0: another attempt of the same request gets another address where there is one.
+    /// `attempt` counts from 0: what another attempt of the same request finds depends on what was said of the last.
     pub fn choose(&self, attempt: usize) -> Option<Choice<'_>> {
         let turn = if attempt == 0 && self.sites.len() > 1 {
             self.turn.fetch_add(1, Ordering::Relaxed)
@@ -73,23 +86,26 @@ impl Sites {
             self.turn.load(Ordering::Relaxed)
         };
         let now = self.elapsed();
-        let in_turn = || (0..self.sites.len()).map(move |step| (turn + step) % self.sites.len().max(1));
-        let choose = |also_resting: bool| {
-            in_turn().find_map(|index| {
-                let site = self.sites.get(index)?;
-                if !also_resting && site.rests_until.load(Ordering::Relaxed) > now {
-                    return None;
-                }
-                let addresses = site.addresses.load();
-                let address = addresses.get(attempt % addresses.len().max(1))?;
-                Some(Choice {
+        let mut resting: Option<(u64, Choice<'_>)> = None;
+        for step in 0..self.sites.len() {
+            let index = (turn + step) % self.sites.len().max(1);
+            let Some(site) = self.sites.get(index) else { continue };
+            for address in site.addresses.load().iter() {
+                let target = Target {
                     index,
-                    site,
-                    address: *address,
-                })
-            })
-        };
-        choose(false).or_else(|| choose(true))
+                    address: address.socket,
+                };
+                let choice = Choice { site, target };
+                if !address.is_away() || (!self.checked && address.take(now)) {
+                    return Some(choice);
+                }
+                let failed_at = address.failed_at();
+                if resting.is_none_or(|(earliest, _)| failed_at < earliest) {
+                    resting = Some((failed_at, choice));
+                }
+            }
+        }
+        resting.map(|(_, choice)| choice)
     }
 
     /// The site of this index.
@@ -103,33 +119,78 @@ impl Sites {
         addresses.clamp(1, MAX_ATTEMPTS)
     }
 
-    /// Remembers that a site cannot be reached. Returns whether that is news.
-    pub fn failed(&self, index: usize) -> bool {
-        let Some(site) = self.sites.get(index) else {
-            return false;
+    /// All addresses of all sites.
+    pub fn targets(&self) -> Vec<Target> {
+        let of_site = |(index, site): (usize, &Site)| {
+            let addresses = site.addresses.load();
+            let target = |address: &Arc<Address>| Target {
+                index,
+                address: address.socket,
+            };
+            addresses.iter().map(target).collect::<Vec<_>>()
         };
-        let until = self.elapsed() + u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
-        site.rests_until.store(until, Ordering::Relaxed);
-        !site.away.swap(true, Ordering::Relaxed)
+        self.sites.iter().enumerate().flat_map(of_site).collect()
     }
 
-    /// Remembers that a site was reached. Returns whether that is news.
-    pub fn reached(&self, index: usize) -> bool {
-        let Some(site) = self.sites.get(index) else {
-            return false;
-        };
-        if !site.away.load(Ordering::Relaxed) {
-            return false;
+    /// The addresses of a host, those that are well first.
+    pub fn addresses_of(&self, host: &str) -> Vec<SocketAddr> {
+        let mut found: Vec<(bool, SocketAddr)> = Vec::new();
+        for site in self.sites.iter().filter(|site| site.url.host == host) {
+            for address in site.addresses.load().iter() {
+                found.push((address.is_away(), address.socket));
+            }
         }
-        site.rests_until.store(0, Ordering::Relaxed);
-        site.away.swap(false, Ordering::Relaxed)
+        found.sort_by_key(|(away, _)| *away);
+        found.into_iter().map(|(_, address)| address).collect()
     }
 
-    /// For the status endpoint: every URL, and whether it could be reached last time.
+    /// An attempt failed, and the gateway is to blame. Logged once per outage.
+    pub fn failed(&self, target: Target, why: &dyn std::fmt::Display) {
+        let now = self.elapsed();
+        if self.with(target, |address| address.failed(now)) {
+            let url = self.site(target.index).map(|site| site.url.to_string());
+            tracing::error!(url, address = %target.address, error = %why, "the gateway cannot be reached");
+        }
+    }
+
+    /// The gateway answered there.
+    pub fn answered(&self, target: Target) {
+        if !self.checked {
+            self.well(target);
+        }
+    }
+
+    /// What a regular check found.
+    pub fn checked(&self, target: Target, found: Result<(), impl std::fmt::Display>) {
+        match found {
+            Ok(()) => self.well(target),
+            Err(why) => self.failed(target, &why),
+        }
+    }
+
+    fn well(&self, target: Target) {
+        if self.with(target, Address::answered) {
+            let url = self.site(target.index).map(|site| site.url.to_string());
+            tracing::info!(url, address = %target.address, "the gateway can be reached again");
+        }
+    }
+
+    /// `false` also when the name has other addresses by now.
+    fn with(&self, target: Target, report: impl FnOnce(&Address) -> bool) -> bool {
+        let Some(site) = self.sites.get(target.index) else {
+            return false;
+        };
+        let addresses = site.addresses.load();
+        let address = addresses.iter().find(|address| address.socket == target.address);
+        address.is_some_and(|address| report(address))
+    }
+
+    /// For the status endpoint: every URL, and whether one of its addresses is well as far as we know.
     pub fn report(&self) -> impl Iterator<Item = (&UpstreamUrl, bool)> {
-        self.sites
-            .iter()
-            .map(|site| (&site.url, !site.away.load(Ordering::Relaxed)))
+        self.sites.iter().map(|site| {
+            let addresses = site.addresses.load();
+            (&site.url, addresses.iter().any(|address| !address.is_away()))
+        })
     }
 
     /// Looks all names up once. Returns when to do it again, or `None` when there is nothing to look up.
@@ -139,12 +200,7 @@ impl Sites {
             if site.url.host.parse::<IpAddr>().is_ok() {
                 continue;
             }
-            let found = tokio::net::lookup_host((site.url.host.as_str(), site.url.port)).await;
-            match found.map(|addresses| addresses.collect::<Vec<_>>()) {
-                // A name server that fails does not take away what it said before.
-                Ok(addresses) if !addresses.is_empty() => site.addresses.store(Arc::new(addresses)),
-                Ok(_) | Err(_) => tracing::debug!(host = site.url.host, "cannot look up the gateway's name"),
-            }
+            site.look_up().await;
             let next = if site.addresses.load().is_empty() {
                 LOOK_UP_SOON
             } else {
@@ -171,15 +227,14 @@ impl Site {
     fn new(url: UpstreamUrl) -> Self {
         let address = url.host.parse::<IpAddr>().ok();
         let addresses = address
-            .map(|address| SocketAddr::new(address, url.port))
+            .map(|address| Arc::new(Address::new(SocketAddr::new(address, url.port))))
             .into_iter()
             .collect();
         Self {
             // A URL that was parsed has a host that can stand in a header.
             authority: HeaderValue::try_from(url.authority()).unwrap_or(HeaderValue::from_static("")),
             addresses: ArcSwap::from_pointee(addresses),
-            rests_until: AtomicU64::new(0),
-            away: AtomicBool::new(false),
+            unknown: AtomicBool::new(false),
             url,
         }
     }
@@ -193,60 +248,47 @@ impl Site {
     pub fn authority(&self) -> &HeaderValue {
         &self.authority
     }
+
+    /// How to connect to one of its addresses.
+    pub fn peer(&self, address: SocketAddr) -> HttpPeer {
+        let Self { url, .. } = self;
+        let sni = if url.tls { url.host.clone() } else { String::new() };
+        HttpPeer::new(address, url.tls, sni)
+    }
+
+    async fn look_up(&self) {
+        let found = tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await;
+        let error = match found.map(|addresses| addresses.collect::<Vec<_>>()) {
+            Ok(found) if !found.is_empty() => {
+                self.is_at(&found);
+                if self.unknown.swap(false, Ordering::Relaxed) {
+                    tracing::info!(host = self.url.host, "the gateway's name can be looked up again");
+                }
+                return;
+            }
+            Ok(_) => "no address".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // A name server that fails does not take away what it said before.
+        if !self.unknown.swap(true, Ordering::Relaxed) {
+            tracing::error!(host = self.url.host, error, "the gateway's name cannot be looked up");
+        }
+    }
+
+    /// These are its addresses now. What is known of those that it had before stays known.
+    fn is_at(&self, found: &[SocketAddr]) {
+        let before = self.addresses.load();
+        let mut now: Vec<Arc<Address>> = Vec::with_capacity(found.len());
+        for socket in found {
+            if now.iter().any(|address| address.socket == *socket) {
+                continue;
+            }
+            let same = before.iter().find(|address| address.socket == *socket);
+            now.push(same.map_or_else(|| Arc::new(Address::new(*socket)), Arc::clone));
+        }
+        self.addresses.store(Arc::new(now));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    fn sites(hosts: &[&str]) -> Sites {
-        let url = |host: &&str| UpstreamUrl {
-            tls: false,
-            host: (*host).to_owned(),
-            port: 3100,
-            path: String::new(),
-        };
-        Sites::new(hosts.iter().map(url).collect())
-    }
-
-    fn host(choice: Option<Choice<'_>>) -> String {
-        choice.unwrap().address.ip().to_string()
-    }
-
-    #[test]
-    fn requests_take_turns() {
-        let sites = sites(&["10.0.0.1", "10.0.0.2"]);
-        let hosts: Vec<String> = (0..4).map(|_| host(sites.choose(0))).collect();
-        assert_eq!(hosts, ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.2"]);
-    }
-
-    #[test]
-    fn a_site_that_failed_rests_while_another_is_there() {
-        let sites = sites(&["10.0.0.1", "10.0.0.2"]);
-        assert!(sites.failed(0));
-        assert!(!sites.failed(0), "an outage is news once");
-        for _ in 0..4 {
-            assert_eq!(host(sites.choose(0)), "10.0.0.2");
-        }
-        sites.failed(1);
-        assert!(sites.choose(0).is_some(), "better a resting site than none");
-        assert!(sites.reached(0));
-        assert_eq!(host(sites.choose(0)), "10.0.0.1");
-    }
-
-    #[test]
-    fn a_name_without_an_address_is_no_choice() {
-        assert!(sites(&["gateway.invalid"]).choose(0).is_none());
-        assert_eq!(sites(&["10.0.0.1"]).attempts(), 1);
-    }
-
-    #[tokio::test]
-    async fn names_are_looked_up() {
-        let sites = sites(&["localhost"]);
-        assert_eq!(sites.look_up().await, Some(LOOK_UP_EVERY));
-        assert!(sites.choose(0).unwrap().address.ip().is_loopback());
-        assert_eq!(super::tests::sites(&["127.0.0.1"]).look_up().await, None);
-    }
-}
+mod tests;

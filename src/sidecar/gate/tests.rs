@@ -12,7 +12,7 @@ use gateward_policy::Action;
 
 use super::*;
 use crate::authenticate::{LoginSettings, LoginSource};
-use crate::gateway::Gateway;
+use crate::gateway::toy::Toy;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -59,7 +59,7 @@ impl Bench {
             .unwrap();
         let nowhere = crate::testing::config(folder.path(), ([127, 0, 0, 1], 1).into(), "").upstream;
         let logins = LoginSettings {
-            source: LoginSource::Gateway(Arc::new(Gateway::new(&nowhere).unwrap())),
+            source: LoginSource::Gateway(Arc::new(Toy::gateway(&nowhere).unwrap())),
             cache_ttl: Duration::from_secs(60),
             cache_key: [0; 32],
         };

@@ -1,6 +1,6 @@
 //! Tests of the requests that the sidecar makes on its own account.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,7 @@ use gateward_policy::Policy;
 
 use super::toy::{Reply, Toy, nowhere, upstream};
 use super::*;
+use crate::config::UpstreamUrl;
 
 fn policy() -> Policy {
     gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE)
@@ -27,12 +28,12 @@ fn login(user: &str, password: &str) -> Login {
 }
 
 async fn check(upstream: &Upstream, login: &Login) -> Result<LoginAnswer, GatewayError> {
-    let gateway = Gateway::new(upstream).unwrap();
+    let gateway = Toy::gateway(upstream).unwrap();
     gateway.check_login(policy().login_check().unwrap(), login).await
 }
 
 async fn exchange(toy: &Toy) -> Result<Exchange, GatewayError> {
-    let gateway = Gateway::new(&toy.upstream()).unwrap();
+    let gateway = Toy::gateway(&toy.upstream()).unwrap();
     gateway.exchange(policy().refresh_exchange().unwrap(), "a.b.c").await
 }
 
@@ -90,6 +91,58 @@ async fn a_gateway_that_is_not_there_is_an_outage_and_the_next_address_is_tried(
     );
     let both = upstream(vec![away, toy.url()]);
     assert_eq!(check(&both, &login("ABC123", "secret")).await, Ok(LoginAnswer::Good));
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_away_or_silent_is_not_asked_again_soon() {
+    let silent = Toy::start(|_head| async { Reply::Silence }).await;
+    let well = Toy::answering(200).await;
+    let mut hasty = upstream(vec![nowhere().await, silent.url(), well.url()]);
+    hasty.timeouts.read = Duration::from_millis(200);
+    hasty.timeouts.connect = Duration::from_millis(200);
+    let sites = Arc::new(Sites::new(hasty.urls.clone(), false));
+    let gateway = Gateway::new(&hasty, Arc::clone(&sites)).unwrap();
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    let check = policy.login_check().unwrap();
+    let first = gateway.check_login(check, &login).await;
+    assert_eq!(first, Err(GatewayError::TimedOut), "the second site, after the first");
+    assert_eq!(reachable(&sites), [false, false, true]);
+    for _check in 0..5 {
+        assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+    }
+    assert_eq!((silent.connections(), well.asked().len()), (1, 5));
+}
+
+#[tokio::test]
+async fn a_check_that_is_answered_ends_an_outage() {
+    let toy = Toy::answering(200).await;
+    let upstream = toy.upstream();
+    let sites = Arc::new(Sites::new(upstream.urls.clone(), false));
+    let gateway = Gateway::new(&upstream, Arc::clone(&sites)).unwrap();
+    sites.failed(sites.targets()[0], &"away");
+    assert_eq!(reachable(&sites), [false]);
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    let answer = gateway.check_login(policy.login_check().unwrap(), &login).await;
+    assert_eq!(answer, Ok(LoginAnswer::Good));
+    assert_eq!(reachable(&sites), [true]);
+}
+
+#[tokio::test]
+async fn a_name_is_asked_for_where_the_sites_know_it_to_be() {
+    let toy = Toy::answering(200).await;
+    let mut upstream = toy.upstream();
+    upstream.urls[0].host = "localhost".to_owned();
+    let sites = Arc::new(Sites::new(upstream.urls.clone(), false));
+    let gateway = Gateway::new(&upstream, Arc::clone(&sites)).unwrap();
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    let check = policy.login_check().unwrap();
+    assert_eq!(gateway.check_login(check, &login).await, Err(GatewayError::Unreachable));
+    sites.look_up().await;
+    assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+}
+
+fn reachable(sites: &Sites) -> Vec<bool> {
+    sites.report().map(|(_, reachable)| reachable).collect()
 }
 
 #[tokio::test]
@@ -162,7 +215,7 @@ async fn a_gateway_without_the_endpoint_refuses_and_one_in_trouble_says_nothing(
 #[tokio::test]
 async fn one_connection_serves_many_checks() {
     let toy = Toy::answering(200).await;
-    let gateway = Gateway::new(&toy.upstream()).unwrap();
+    let gateway = Toy::gateway(&toy.upstream()).unwrap();
     let policy = policy();
     for _check in 0..5 {
         let answer = gateway

@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::{Gateway, GatewayError};
 use crate::config::{CredentialKind, Upstream, UpstreamTimeouts, UpstreamUrl};
+use crate::forward::sites::Sites;
 
 /// What the toy does with a request.
 pub(crate) enum Reply {
@@ -78,6 +80,11 @@ impl Toy {
         upstream(vec![self.url()])
     }
 
+    /// A client of the gateway that is configured so.
+    pub(crate) fn gateway(upstream: &Upstream) -> Result<Gateway, GatewayError> {
+        Gateway::new(upstream, Arc::new(Sites::new(upstream.urls.clone(), false)))
+    }
+
     pub(crate) fn url(&self) -> UpstreamUrl {
         UpstreamUrl {
             tls: false,
@@ -114,6 +121,7 @@ pub(crate) fn upstream(urls: Vec<UpstreamUrl>) -> Upstream {
             read: patient,
             write: patient,
         },
+        health: None,
         idle: patient,
     }
 }

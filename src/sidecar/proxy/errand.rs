@@ -103,13 +103,20 @@ impl Passage {
         let task = tokio::spawn(errand.run());
         let (mut header, body) = match timeout(patience, task).await {
             Ok(Ok(Ok(answered))) => answered,
-            Ok(Ok(Err(error))) => return Err(Refusal::Gateway(trouble(error.etype()))),
+            Ok(Ok(Err(error))) => {
+                self.blame(context, &error);
+                return Err(Refusal::Gateway(trouble(error.etype())));
+            }
             Ok(Err(_panic)) => {
                 self.observer.panicked();
                 return Err(Refusal::Internal("panic"));
             }
-            Err(_elapsed) => return Err(Refusal::Gateway(GatewayTrouble::Timeout)),
+            Err(elapsed) => {
+                self.blame(context, &elapsed);
+                return Err(Refusal::Gateway(GatewayTrouble::Timeout));
+            }
         };
+        self.praise(context);
         context.gateway.status = Some(header.status.as_u16());
         context.gateway.took = context.gateway.asked.map(|asked| asked.elapsed());
         match self.forward.receive(pass, arrival, &mut header) {
@@ -137,7 +144,6 @@ impl Passage {
             let patience = peer.options.read_timeout.unwrap_or(LISTEN);
             match self.connector.get_http_session(&*peer).await {
                 Ok((mut gateway, _new)) => {
-                    self.connected(context);
                     gateway.set_write_timeout(peer.options.write_timeout);
                     return Ok((gateway, patience));
                 }

@@ -22,17 +22,9 @@ use crate::reply::{GatewayTrouble, Refusal, delivery};
 impl Passage {
     /// Nothing was sent: another address may be tried, whatever the method.
     pub(super) fn not_connected(&self, context: &Context, mut error: Box<Error>) -> Box<Error> {
-        if let Some(site) = context.gateway.site.filter(|site| self.forward.sites().failed(*site)) {
-            tracing::error!(site, %error, "the gateway cannot be reached");
-        }
+        self.blame(context, &error);
         error.set_retry(context.gateway.attempts < self.forward.sites().attempts());
         error
-    }
-
-    pub(super) fn connected(&self, context: &Context) {
-        if let Some(site) = context.gateway.site.filter(|site| self.forward.sites().reached(*site)) {
-            tracing::info!(site, "the gateway can be reached again");
-        }
     }
 
     /// May a request be sent again that may have left already?
@@ -41,11 +33,14 @@ impl Passage {
     /// before the client got anything, and only once. Held by `server::tests::trouble::a_write_is_never_sent_twice`.
     pub(super) fn broken(
         &self,
-        session: &Session,
+        session: &mut Session,
         context: &Context,
         mut error: Box<Error>,
         reused: bool,
     ) -> Box<Error> {
+        if !reused || is_timeout(&error) {
+            self.perhaps_blame(session, context, &error);
+        }
         error.retry.decide_reuse(reused);
         let harmless = matches!(session.req_header().method, Method::GET | Method::HEAD);
         let untouched = session.response_written().is_none() && context.gateway.status.is_none();
@@ -54,6 +49,30 @@ impl Passage {
             error.set_retry(false);
         }
         error
+    }
+
+    /// A gateway that takes a whole request and answers nothing, or nonsense, is passed over for a while. Not for what
+    /// becomes of a body whose client is slow or gone, nor for an answer that ends too early: it did answer. (An old
+    /// connection that is closed proves nothing either.)
+    fn perhaps_blame(&self, session: &mut Session, context: &Context, error: &Error) {
+        let silent = context.gateway.status.is_none() && *error.esource() == ErrorSource::Upstream;
+        if silent && session.is_body_done() {
+            self.blame(context, error);
+        }
+    }
+
+    /// The address that was chosen did not do what a gateway does.
+    pub(super) fn blame(&self, context: &Context, why: &dyn std::fmt::Display) {
+        if let Some(target) = context.gateway.target {
+            self.forward.sites().failed(target, why);
+        }
+    }
+
+    /// It answered.
+    pub(super) fn praise(&self, context: &Context) {
+        if let Some(target) = context.gateway.target {
+            self.forward.sites().answered(target);
+        }
     }
 
     /// Counts a piece of the request's body; too much or too slow is an error.
@@ -135,6 +154,10 @@ fn is_nonsense(error: &Error) -> bool {
     cause
         .and_then(io::Error::get_ref)
         .is_some_and(|cause| cause.is::<Malformed>())
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }
 
 /// Lets the connection of a failed request live on, if its client got a whole answer: Pingora closes it after every

@@ -154,6 +154,7 @@ impl Passage {
         if !response.status.is_informational() {
             context.gateway.status = Some(response.status.as_u16());
             context.gateway.took = context.gateway.asked.map(|asked| asked.elapsed());
+            self.praise(context);
         }
         match self.forward.receive(pass, arrival, response) {
             Meaning::Ordinary => Ok(()),

@@ -21,7 +21,7 @@ use super::listen::{Listening, Socket, listen, tls_acceptor};
 use super::{Bound, StartError, Stopping};
 use crate::admin::{Admin, StoreKind};
 use crate::authenticate::{Authenticator, LoginSettings, LoginSource};
-use crate::config::{Config, Store, UserSource};
+use crate::config::{Config, Health, Store, UserSource};
 use crate::endpoints::{Endpoints, JwtMetrics};
 use crate::forward::Forward;
 use crate::forward::sites::Sites;
@@ -50,6 +50,7 @@ pub(super) struct Parts {
     pub(super) denylist: Denylist,
     pub(super) traffic: Arc<Traffic>,
     pub(super) sites: Arc<Sites>,
+    pub(super) health: Option<Health>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) files: Files,
     pub(super) stopping: Stopping,
@@ -97,7 +98,8 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     let (admin, admin_address) = listen("admin", config.admin)?;
 
     let denylist = open_denylist(config, clock).await?;
-    let gateway = Gateway::new(&config.upstream).map_err(|error| StartError::wrong("upstream", error))?;
+    let sites = Arc::clone(forward.sites());
+    let gateway = Gateway::new(&config.upstream, sites).map_err(|error| StartError::wrong("upstream", error))?;
     let gateway = Arc::new(gateway);
     let authenticator = authenticator(config, &policy, &gateway, &denylist)?;
     let signer = Signer::new(key(config)?, config.tokens.issuer.clone());
@@ -173,6 +175,7 @@ fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, ma
         denylist: made.denylist,
         traffic,
         sites,
+        health: config.upstream.health.clone(),
         reloader,
         files,
         stopping,

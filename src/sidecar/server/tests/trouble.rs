@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Health, UpstreamUrl};
 use crate::testing::{Act, Answer, Sidecar, Toy, bearer, good, request, say};
 
 const SEND: &str = "POST /api/3rdparty/v1/messages";
@@ -44,6 +45,77 @@ async fn another_address_takes_over_even_for_a_write() {
         assert_eq!(answer.status, 200);
     }
     assert_eq!(toy.asked().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_hangs_or_hangs_up_is_passed_over() {
+    for silent in [true, false] {
+        let (toy, bad) = (
+            Toy::good().await,
+            Toy::new(move |_| if silent { hang() } else { Act::HangUp }).await,
+        );
+        let sidecar = Sidecar::start_with(&bad, "", |config| {
+            config.upstream.urls.push(UpstreamUrl::listening_on(toy.address));
+            config.upstream.timeouts.read = Duration::from_millis(100);
+        })
+        .await;
+        let bearer = bearer(&["messages:list"]);
+        let mut statuses = Vec::new();
+        for _ in 0..6 {
+            statuses.push(sidecar.ask(&request(LIST, &[&bearer])).await.status);
+        }
+        assert_eq!(statuses, [if silent { 504 } else { 502 }, 200, 200, 200, 200, 200]);
+        let status: serde_json::Value = serde_json::from_str(&sidecar.admin("/status").await.body).unwrap();
+        let reachable = [&status["upstream"][0]["reachable"], &status["upstream"][1]["reachable"]];
+        assert_eq!(reachable, [false, true]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_slow_with_its_body_says_nothing_about_the_gateway() {
+    let toy = Toy::new(|_| hang()).await;
+    let sidecar = Sidecar::start_with(&toy, "", |config| {
+        config.upstream.timeouts.read = Duration::from_millis(100);
+        config.timeouts.body = Duration::from_millis(100);
+    })
+    .await;
+    let mut line = sidecar.connect().await;
+    line.say(&request(SEND, &[&bearer(&["messages:send"]), "Content-Length: 2"]))
+        .await;
+    assert_eq!(line.hear().await.status, 408);
+    let status: serde_json::Value = serde_json::from_str(&sidecar.admin("/status").await.body).unwrap();
+    assert_eq!(status["upstream"][0]["reachable"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_checked_is_known_before_anybody_asks() {
+    let toy = Toy::new(|asked| {
+        if asked.line().contains("/health/ready") {
+            say("503 Service Unavailable", "", "{}")
+        } else {
+            good()
+        }
+    })
+    .await;
+    let sidecar = Sidecar::start_with(&toy, "", |config| {
+        config.upstream.health = Some(Health {
+            path: "/health/ready".to_owned(),
+            interval: Duration::from_millis(10),
+            timeout: Duration::from_secs(5),
+        });
+    })
+    .await;
+    while toy.asked().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let status: serde_json::Value = serde_json::from_str(&sidecar.admin("/status").await.body).unwrap();
+    assert_eq!(status["upstream"][0]["reachable"], false);
+    let answer = sidecar.ask(&request(LIST, &[&bearer(&["messages:list"])])).await;
+    assert_eq!(answer.status, 200, "better that one than none");
+}
+
+fn hang() -> Act {
+    Act::Wait(Arc::default(), String::new())
 }
 
 /// Answers the first request of every connection and hangs up on the second.
