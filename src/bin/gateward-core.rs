@@ -57,6 +57,15 @@ fn main() -> ExitCode {
     perform(command, arguments.config.as_deref()).into()
 }
 
+/// Memory in pages of 4 KiB. With huge ones every thread that needs a little takes 2 MiB, a connection to SQLite is a
+/// thread, and after a load this process has nearly twice as much (`benches/README.md`); they make it no faster, other
+/// than the sidecar.
+fn take_memory_in_small_pages() {
+    // A kernel that refuses goes on as before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 fn perform(command: Command, named: Option<&Path>) -> Exit {
     let source = match Source::find(named, Environment::of_process(), Path::new("")) {
         Ok(source) => source,
@@ -84,6 +93,7 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Ok(logs) => logs,
         Err(error) => return report([error], Exit::Software),
     };
+    take_memory_in_small_pages();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report([error], Exit::Software),
