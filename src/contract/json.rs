@@ -1,12 +1,13 @@
 //! How is JSON read and written here? As the reference's language does it (WIRE §1.8, §1.9), because clients rely on it:
 //! names without case, the last of two wins, `null` is absent, unknown fields are ignored. Knows no field of any body.
+//! Read first `scan` (is it JSON?), then `value` (a piece of it), then `read` (fields).
 //!
 //! ```
 //! # use gateward_contract::json::{self, Object};
 //! let value = json::parse_body(Some("application/json"), br#"{"TTL": 60, "scopes": ["a:b"]}"#)?;
 //! let request = Object::of(&value, "TokenRequest")?;
 //! assert_eq!(request.opt_uint64("ttl")?, Some(60));
-//! assert_eq!(request.opt_string_list("scopes")?, Some(vec!["a:b".to_owned()]));
+//! assert_eq!(request.opt_string_list("scopes", 64)?, Some(vec!["a:b".to_owned()]));
 //! assert_eq!(request.opt_time("validUntil")?, None);
 //! # Ok::<(), json::ParseError>(())
 //! ```
@@ -20,7 +21,7 @@ use std::fmt;
 
 pub use read::Object;
 pub use scan::MAX_DEPTH;
-pub use value::Value;
+pub use value::{Entries, Items, Value};
 pub use write::to_vec;
 
 /// Why a body is not what was asked for. Its text begins with `failed to parse body: `; all of them are 400.
@@ -48,7 +49,7 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// Reads a request body: the content type must be JSON, and the body one JSON value.
-pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, ParseError> {
+pub fn parse_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Result<Value<'a>, ParseError> {
     if !content_type.is_some_and(is_json) {
         return Err(ParseError::new("Unprocessable Entity"));
     }
@@ -56,7 +57,7 @@ pub fn parse_body(content_type: Option<&str>, body: &[u8]) -> Result<Value, Pars
 }
 
 /// Reads one JSON value, whatever the content type.
-pub fn parse(body: &[u8]) -> Result<Value, ParseError> {
+pub fn parse(body: &[u8]) -> Result<Value<'_>, ParseError> {
     scan::scan(body).map_err(ParseError::new)
 }
 

@@ -16,7 +16,7 @@ const MAX_SCOPES: usize = 64;
 /// The body of `POST …/auth/token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// How long the access token shall live, in seconds; `None` and 0 leave it to the configuration.
+    /// How long the access token shall live, in seconds; `None` leaves it to the configuration.
     pub ttl: Option<u64>,
     /// The scopes it shall have: at least one and at most 64, none of them empty.
     pub scopes: Vec<String>,
@@ -59,8 +59,8 @@ impl TokenRequest {
     pub fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Self, RequestError> {
         let value = json::parse_body(content_type, body)?;
         let request = Object::of(&value, "TokenRequest")?;
-        let ttl = request.opt_uint64("ttl")?;
-        let scopes = request.opt_string_list("scopes")?;
+        let ttl = Some(request.uint64("ttl")?).filter(|ttl| *ttl > 0);
+        let scopes = request.opt_string_list("scopes", MAX_SCOPES)?;
 
         let mut violations = Violations::new();
         if violations.check(scopes.is_some(), "TokenRequest.Scopes", "required") {

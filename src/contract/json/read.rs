@@ -1,221 +1,333 @@
 //! What is in this field? A reader over a parsed value whose refusals name struct, path and type as the reference does.
 //! Knows the names of no fields: its callers bring them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use time::OffsetDateTime;
 
 use super::ParseError;
-use super::value::Value;
+use super::value::{Items, Kind, Value};
+
+/// So many entries of an object are noted down when it is read, far more than any of ours has fields. One that has more
+/// is gone through again for every field: slow, but nothing of it is kept.
+const MOST_NOTED: usize = 64;
 
 /// A JSON object as the value of a struct of the reference. Names are found without case; of several the last counts;
 /// `null` is absent; what nobody asks for is ignored.
+///
+/// A field whose type is a pointer or a list (`opt_…`) is absent again after a later `null`; any other keeps what it was
+/// given before. An object that is given twice is one, with the fields of both; so is a map.
 #[derive(Debug, Clone)]
 pub struct Object<'a> {
-    entries: &'a [(String, Value)],
+    entries: Entries<'a>,
     /// The struct's name, without its package: `Message`.
     name: &'static str,
     /// Where the object is within the body: empty, or ending with a point: `textMessage.`.
     path: String,
 }
 
+#[derive(Debug, Clone)]
+enum Entries<'a> {
+    /// Names and values, as written.
+    Noted(Vec<(Value<'a>, Value<'a>)>),
+    /// The objects that have them.
+    Many(Vec<Value<'a>>),
+}
+
+/// What a `null` does to what the field was given before.
+#[derive(Clone, Copy)]
+enum Null {
+    Keeps,
+    Clears,
+}
+
 impl<'a> Object<'a> {
     /// A whole body. `null` is an object without fields.
-    pub fn of(value: &'a Value, name: &'static str) -> Result<Self, ParseError> {
-        Self::element(value, name, String::new()).map_err(|kind| mismatch_at_root(kind, "", name))
-    }
-
-    /// A whole body that is a list of objects. `null` is `None` (a required rule decides about it).
-    pub fn list_of(value: &'a Value, name: &'static str) -> Result<Option<Vec<Self>>, ParseError> {
-        match value {
-            Value::Null => Ok(None),
-            Value::Array(items) => {
-                let items = items.iter().map(|item| Self::of(item, name));
-                items.collect::<Result<_, _>>().map(Some)
-            }
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                Err(mismatch_at_root(value.kind(), "[]", name))
-            }
+    pub fn of(value: &Value<'a>, name: &'static str) -> Result<Self, ParseError> {
+        match value.kind() {
+            Kind::Object => Ok(Self::new(vec![*value], name, String::new())),
+            Kind::Null => Ok(Self::new(Vec::new(), name, String::new())),
+            kind @ (Kind::Bool | Kind::Number | Kind::String | Kind::Array) => Err(mismatch_at_root(kind, name)),
         }
     }
 
-    fn element(value: &'a Value, name: &'static str, path: String) -> Result<Self, &'static str> {
-        match value {
-            Value::Object(entries) => Ok(Self { entries, name, path }),
-            Value::Null => Ok(Self {
-                entries: &[],
-                name,
-                path,
+    /// A whole body that is a list of objects, each read when its turn comes. The list's type has a name of its own
+    /// (`MobilePatchMessageRequest`) or none. `null` is `None` (a required rule decides about it).
+    pub fn list_of(
+        value: &Value<'a>,
+        list: Option<&'static str>,
+        name: &'static str,
+    ) -> Result<Option<impl Iterator<Item = Result<Self, ParseError>> + Clone + use<'a>>, ParseError> {
+        match (value.kind(), value.items()) {
+            (Kind::Null, _) => Ok(None),
+            (_, Some(items)) => Ok(Some(items.map(move |item| Self::of(&item, name)))),
+            (kind, None) => Err(match list {
+                Some(list) => mismatch_at_root(kind, list),
+                None => ParseError::new(format!(
+                    "json: cannot unmarshal {} into Go value of type []smsgateway.{name}",
+                    kind.name()
+                )),
             }),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(value.kind()),
         }
     }
 
-    /// All names and values as they were written, for what is not a struct.
-    pub fn entries(&self) -> &'a [(String, Value)] {
-        self.entries
+    fn new(objects: Vec<Value<'a>>, name: &'static str, path: String) -> Self {
+        let mut noted = Vec::new();
+        for entry in objects.iter().filter_map(|object| object.entries()).flatten() {
+            if noted.len() == MOST_NOTED {
+                let entries = Entries::Many(objects);
+                return Self { entries, name, path };
+            }
+            noted.push(entry);
+        }
+        Self {
+            entries: Entries::Noted(noted),
+            name,
+            path,
+        }
     }
 
-    /// The value of a field; `None` when it is absent or `null`.
-    pub fn value(&self, field: &str) -> Option<&'a Value> {
-        self.given(field).filter(|value| **value != Value::Null)
-    }
-
-    /// The value of a field, where `null` means something else than absent.
-    pub fn given(&self, field: &str) -> Option<&'a Value> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|(name, _)| same_name(name, field))
+    /// Each value that the field is given, in the order written.
+    fn given(&self, field: &str) -> impl Iterator<Item = Value<'a>> {
+        let (noted, many) = match &self.entries {
+            Entries::Noted(entries) => (entries.as_slice(), [].as_slice()),
+            Entries::Many(objects) => ([].as_slice(), objects.as_slice()),
+        };
+        let many = many.iter().filter_map(|object| object.entries()).flatten();
+        let all = noted.iter().copied().chain(many);
+        all.filter(move |(name, _)| same_name(*name, field))
             .map(|(_, value)| value)
     }
 
-    /// A text.
-    pub fn opt_str(&self, field: &str) -> Result<Option<&'a str>, ParseError> {
-        self.value(field).map(|value| self.text(field, value)).transpose()
-    }
-
-    /// A text of one's own.
-    pub fn opt_string(&self, field: &str) -> Result<Option<String>, ParseError> {
-        Ok(self.opt_str(field)?.map(str::to_owned))
-    }
-
-    /// `true` or `false`.
-    pub fn opt_bool(&self, field: &str) -> Result<Option<bool>, ParseError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(other) => Err(self.mismatch(field, other.kind(), "bool")),
+    /// What the last value of the field is read as. Earlier ones have to be of the right type, too.
+    fn last<T>(
+        &self,
+        field: &str,
+        null: Null,
+        read: impl Fn(Value<'a>) -> Result<T, ParseError>,
+    ) -> Result<Option<T>, ParseError> {
+        let mut last = None;
+        for value in self.given(field) {
+            match (value.kind(), null) {
+                (Kind::Null, Null::Keeps) => {}
+                (Kind::Null, Null::Clears) => last = None,
+                _ => last = Some(read(value)?),
+            }
         }
+        Ok(last)
     }
 
-    /// `int`: 64 bits with a sign.
-    pub fn opt_int(&self, field: &str) -> Result<Option<i64>, ParseError> {
+    /// `string`; empty if it is absent.
+    pub fn str(&self, field: &str) -> Result<Cow<'a, str>, ParseError> {
+        self.str_named(field, "string")
+    }
+
+    /// A `string` of one's own.
+    pub fn string(&self, field: &str) -> Result<String, ParseError> {
+        self.str(field).map(Cow::into_owned)
+    }
+
+    /// A `string` whose type has a name of its own, such as `smsgateway.ProcessingState`.
+    pub fn str_named(&self, field: &str, go_type: &str) -> Result<Cow<'a, str>, ParseError> {
+        let text = self.last(field, Null::Keeps, |value| self.text(field, value, go_type))?;
+        Ok(text.unwrap_or_default())
+    }
+
+    /// `*string`
+    pub fn opt_str(&self, field: &str) -> Result<Option<Cow<'a, str>>, ParseError> {
+        self.last(field, Null::Clears, |value| self.text(field, value, "string"))
+    }
+
+    /// A `*string` of one's own.
+    pub fn opt_string(&self, field: &str) -> Result<Option<String>, ParseError> {
+        Ok(self.opt_str(field)?.map(Cow::into_owned))
+    }
+
+    /// `bool`; `false` if it is absent.
+    pub fn bool(&self, field: &str) -> Result<bool, ParseError> {
+        let truth = self.last(field, Null::Keeps, |value| self.truth(field, value))?;
+        Ok(truth.unwrap_or_default())
+    }
+
+    /// `*bool`
+    pub fn opt_bool(&self, field: &str) -> Result<Option<bool>, ParseError> {
+        self.last(field, Null::Clears, |value| self.truth(field, value))
+    }
+
+    /// `int`: 64 bits with a sign; 0 if it is absent.
+    pub fn int(&self, field: &str) -> Result<i64, ParseError> {
         self.integer(field, "int")
     }
 
+    /// `*int`
+    pub fn opt_int(&self, field: &str) -> Result<Option<i64>, ParseError> {
+        self.opt_integer(field, Null::Clears, "int")
+    }
+
     /// An `int8` (−128 to 127) whose type has a name of its own, such as `smsgateway.MessagePriority`.
-    pub fn opt_int8_named(&self, field: &str, go_type: &str) -> Result<Option<i8>, ParseError> {
+    pub fn int8_named(&self, field: &str, go_type: &str) -> Result<i8, ParseError> {
         self.integer(field, go_type)
     }
 
-    /// `uint8`: 0 to 255.
+    /// `*uint8`: 0 to 255.
     pub fn opt_uint8(&self, field: &str) -> Result<Option<u8>, ParseError> {
-        self.integer(field, "uint8")
+        self.opt_integer(field, Null::Clears, "uint8")
     }
 
     /// `uint16`: 0 to 65535.
-    pub fn opt_uint16(&self, field: &str) -> Result<Option<u16>, ParseError> {
+    pub fn uint16(&self, field: &str) -> Result<u16, ParseError> {
         self.integer(field, "uint16")
     }
 
-    /// `uint64`.
-    pub fn opt_uint64(&self, field: &str) -> Result<Option<u64>, ParseError> {
+    /// `uint64`; 0 if it is absent.
+    pub fn uint64(&self, field: &str) -> Result<u64, ParseError> {
         self.integer(field, "uint64")
     }
 
-    /// A list of texts; a `null` within is an empty text.
-    pub fn opt_string_list(&self, field: &str) -> Result<Option<Vec<String>>, ParseError> {
-        let Some(items) = self.list(field, "[]string")? else {
-            return Ok(None);
-        };
-        let texts = items.iter().map(|item| match item {
-            Value::Null => Ok(String::new()),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                self.text(field, item).map(str::to_owned)
+    /// `*uint64`
+    pub fn opt_uint64(&self, field: &str) -> Result<Option<u64>, ParseError> {
+        self.opt_integer(field, Null::Clears, "uint64")
+    }
+
+    /// A list of texts, of which the caller takes `most`: one more is kept, as a sign that there are too many. A `null`
+    /// within is an empty text.
+    pub fn opt_string_list(&self, field: &str, most: usize) -> Result<Option<Vec<String>>, ParseError> {
+        self.last(field, Null::Clears, |value| {
+            let mut texts = Vec::new();
+            for item in self.items(field, value, "[]string")? {
+                let text = if item.is_null() {
+                    Cow::default()
+                } else {
+                    self.text(field, item, "string")?
+                };
+                if texts.len() <= most {
+                    texts.push(text.into_owned());
+                }
             }
-        });
-        texts.collect::<Result<_, _>>().map(Some)
+            Ok(texts)
+        })
     }
 
-    /// An object within, as the struct `name`.
+    /// An object within, as a pointer to the struct `name`.
     pub fn opt_object(&self, field: &str, name: &'static str) -> Result<Option<Object<'a>>, ParseError> {
-        self.value(field)
-            .map(|value| self.object(field, name, value))
-            .transpose()
+        let objects = self.objects(field, &format!("smsgateway.{name}"))?;
+        Ok(objects.map(|objects| Object::new(objects, name, format!("{}{field}.", self.path))))
     }
 
-    /// A list of objects, each as the struct `name`.
-    pub fn opt_object_list(&self, field: &str, name: &'static str) -> Result<Option<Vec<Object<'a>>>, ParseError> {
-        let Some(items) = self.list(field, &format!("[]smsgateway.{name}"))? else {
-            return Ok(None);
-        };
-        items
-            .iter()
-            .map(|item| self.object(field, name, item))
-            .collect::<Result<_, _>>()
-            .map(Some)
+    /// A list of objects, each as the struct `name`, read when its turn comes.
+    pub fn opt_object_list(
+        &self,
+        field: &str,
+        name: &'static str,
+    ) -> Result<Option<impl Iterator<Item = Result<Object<'a>, ParseError>>>, ParseError> {
+        let list = format!("[]smsgateway.{name}");
+        let items = self.last(field, Null::Clears, |value| self.items(field, value, &list))?;
+        let path = format!("{}{field}.", self.path);
+        let mismatch = move |kind: &str| self.mismatch(field, kind, &format!("smsgateway.{name}"));
+        Ok(items.map(|items| {
+            items.map(move |item| match item.kind() {
+                Kind::Object => Ok(Object::new(vec![item], name, path.clone())),
+                Kind::Null => Ok(Object::new(Vec::new(), name, path.clone())),
+                kind @ (Kind::Bool | Kind::Number | Kind::String | Kind::Array) => Err(mismatch(kind.name())),
+            })
+        }))
     }
 
-    /// An RFC 3339 time, with its offset.
+    /// `time.Time`: an RFC 3339 time, with its offset; the year 1 if it is absent.
+    pub fn time(&self, field: &str) -> Result<OffsetDateTime, ParseError> {
+        let time = self.last(field, Null::Keeps, read_time)?;
+        Ok(time.unwrap_or(crate::time::YEAR_ONE))
+    }
+
+    /// `*time.Time`
     pub fn opt_time(&self, field: &str) -> Result<Option<OffsetDateTime>, ParseError> {
-        self.value(field).map(read_time).transpose()
+        self.last(field, Null::Clears, read_time)
     }
 
     /// An object of RFC 3339 times by name. Here names count with case; a `null` within is the year 1.
     pub fn opt_time_map(&self, field: &str) -> Result<Option<BTreeMap<String, OffsetDateTime>>, ParseError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Object(entries)) => {
-                let times = entries
-                    .iter()
-                    .map(|(name, value)| Ok((name.clone(), read_time(value)?)));
-                times.collect::<Result<_, _>>().map(Some)
+        self.map(field, "map[string]time.Time", |value| {
+            if value.is_null() {
+                Ok(crate::time::YEAR_ONE)
+            } else {
+                read_time(value)
             }
-            Some(other) => Err(self.mismatch(field, other.kind(), "map[string]time.Time")),
-        }
+        })
     }
 
     /// An object of texts by name. Here names count with case; a `null` within is an empty text.
     pub fn opt_string_map(&self, field: &str) -> Result<Option<BTreeMap<String, String>>, ParseError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Object(entries)) => {
-                let texts = entries.iter().map(|(name, value)| match value {
-                    Value::Null => Ok((name.clone(), String::new())),
-                    Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                        Ok((name.clone(), self.text(field, value)?.to_owned()))
-                    }
-                });
-                texts.collect::<Result<_, _>>().map(Some)
+        self.map(field, "map[string]string", |value| {
+            if value.is_null() {
+                Ok(String::new())
+            } else {
+                self.text(field, value, "string").map(Cow::into_owned)
             }
-            Some(other) => Err(self.mismatch(field, other.kind(), "map[string]string")),
-        }
+        })
     }
 
-    fn text(&self, field: &str, value: &'a Value) -> Result<&'a str, ParseError> {
-        match value {
-            Value::String(text) => Ok(text),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                Err(self.mismatch(field, value.kind(), "string"))
+    fn map<T>(
+        &self,
+        field: &str,
+        go_type: &str,
+        read: impl Fn(Value<'a>) -> Result<T, ParseError>,
+    ) -> Result<Option<BTreeMap<String, T>>, ParseError> {
+        let Some(objects) = self.objects(field, go_type)? else {
+            return Ok(None);
+        };
+        let entries = objects.iter().filter_map(|object| object.entries()).flatten();
+        let entries = entries.map(|(name, value)| Ok((name.text().unwrap_or_default().into_owned(), read(value)?)));
+        entries.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The objects that the field is given since its last `null`.
+    fn objects(&self, field: &str, go_type: &str) -> Result<Option<Vec<Value<'a>>>, ParseError> {
+        let mut objects: Option<Vec<_>> = None;
+        for value in self.given(field) {
+            match value.kind() {
+                Kind::Object => objects.get_or_insert_default().push(value),
+                Kind::Null => objects = None,
+                kind @ (Kind::Bool | Kind::Number | Kind::String | Kind::Array) => {
+                    return Err(self.mismatch(field, kind.name(), go_type));
+                }
             }
         }
+        Ok(objects)
+    }
+
+    fn text(&self, field: &str, value: Value<'a>, go_type: &str) -> Result<Cow<'a, str>, ParseError> {
+        value
+            .text()
+            .ok_or_else(|| self.mismatch(field, value.kind().name(), go_type))
+    }
+
+    fn truth(&self, field: &str, value: Value<'a>) -> Result<bool, ParseError> {
+        value
+            .truth()
+            .ok_or_else(|| self.mismatch(field, value.kind().name(), "bool"))
+    }
+
+    fn integer<T: FromStr + Default>(&self, field: &str, go_type: &str) -> Result<T, ParseError> {
+        let number = self.opt_integer(field, Null::Keeps, go_type)?;
+        Ok(number.unwrap_or_default())
     }
 
     /// A number counts when its digits are those of an integer in range: `1.0` and `1e3` do not.
-    fn integer<T: FromStr>(&self, field: &str, go_type: &str) -> Result<Option<T>, ParseError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Number(digits)) => match digits.parse() {
-                Ok(number) => Ok(Some(number)),
-                Err(_) => Err(self.mismatch(field, &format!("number {digits}"), go_type)),
-            },
-            Some(other) => Err(self.mismatch(field, other.kind(), go_type)),
-        }
+    fn opt_integer<T: FromStr>(&self, field: &str, null: Null, go_type: &str) -> Result<Option<T>, ParseError> {
+        self.last(field, null, |value: Value<'a>| match value.digits() {
+            None => Err(self.mismatch(field, value.kind().name(), go_type)),
+            Some(digits) => digits
+                .parse()
+                .map_err(|_| self.mismatch(field, &format!("number {digits}"), go_type)),
+        })
     }
 
-    fn list(&self, field: &str, go_type: &str) -> Result<Option<&'a [Value]>, ParseError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => Err(self.mismatch(field, other.kind(), go_type)),
-        }
-    }
-
-    fn object(&self, field: &str, name: &'static str, value: &'a Value) -> Result<Object<'a>, ParseError> {
-        Object::element(value, name, format!("{}{field}.", self.path))
-            .map_err(|kind| self.mismatch(field, kind, &format!("smsgateway.{name}")))
+    fn items(&self, field: &str, value: Value<'a>, go_type: &str) -> Result<Items<'a>, ParseError> {
+        value
+            .items()
+            .ok_or_else(|| self.mismatch(field, value.kind().name(), go_type))
     }
 
     /// Names the innermost struct and the whole path (WIRE §17).
@@ -227,31 +339,33 @@ impl<'a> Object<'a> {
     }
 }
 
-fn mismatch_at_root(kind: &str, list: &str, name: &str) -> ParseError {
+fn mismatch_at_root(kind: Kind, go_type: &str) -> ParseError {
     ParseError::new(format!(
-        "json: cannot unmarshal {kind} into Go value of type {list}smsgateway.{name}"
+        "json: cannot unmarshal {} into Go value of type smsgateway.{go_type}",
+        kind.name()
     ))
 }
 
-fn read_time(value: &Value) -> Result<OffsetDateTime, ParseError> {
-    match value {
-        Value::String(text) => crate::time::parse(text).map_err(|error| ParseError::new(error.to_string())),
-        Value::Null => Ok(crate::time::YEAR_ONE),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Err(ParseError::new("Time.UnmarshalJSON: input is not a JSON string"))
-        }
+fn read_time(value: Value<'_>) -> Result<OffsetDateTime, ParseError> {
+    match value.text() {
+        Some(text) => crate::time::parse(&text).map_err(|error| ParseError::new(error.to_string())),
+        None => Err(ParseError::new("Time.UnmarshalJSON: input is not a JSON string")),
     }
 }
 
 /// Without case as Unicode folds it: besides ASCII, two characters fold onto an ASCII letter.
-fn same_name(given: &str, field: &str) -> bool {
-    if given.is_ascii() {
-        return given.eq_ignore_ascii_case(field);
+fn same_name(given: Value<'_>, field: &str) -> bool {
+    if let [b'"', plain @ .., b'"'] = given.written()
+        && plain.is_ascii()
+        && !plain.contains(&b'\\')
+    {
+        return plain.eq_ignore_ascii_case(field.as_bytes());
     }
     let fold = |character: char| match character {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
     };
+    let given = given.text().unwrap_or_default();
     given.chars().map(fold).eq(field.chars().map(fold))
 }

@@ -1,19 +1,70 @@
 //! Is this JSON (RFC 8259), and where does it stop being so? The texts of its refusals are those that clients of the
-//! reference have seen. Nothing of what was read is lost, and nothing is guessed.
+//! reference have seen. It keeps nothing of what it reads: a body may hold a million values that nobody asks for.
 
 use super::value::Value;
 
 /// How deep lists and objects may be nested. Far more than any body here has, and little enough for the stack.
 pub const MAX_DEPTH: usize = 128;
 
-/// Reads one value with nothing but blanks around it.
-pub(super) fn scan(text: &[u8]) -> Result<Value, String> {
+/// Finds the one value that has nothing but blanks around it.
+pub(super) fn scan(text: &[u8]) -> Result<Value<'_>, String> {
     let mut scanner = Scanner { rest: text };
-    let value = scanner.value(0)?;
+    scanner.next_token();
+    let start = scanner.rest;
+    scanner.value(0)?;
+    let value = start.split_at_checked(start.len() - scanner.rest.len());
     match scanner.next_token() {
-        None => Ok(value),
+        None => Ok(Value::found(value.unwrap_or_default().0)),
         Some(byte) => Err(unexpected(byte, "after top-level value")),
     }
+}
+
+/// How many bytes has the value that this text begins with? The text is a part of one that was found to be JSON.
+pub(super) fn length(text: &[u8]) -> usize {
+    let end = |is_end: fn(&u8) -> bool| text.iter().position(is_end).unwrap_or(text.len());
+    match text.first() {
+        Some(b'"') => string_length(text),
+        Some(b'{' | b'[') => {
+            let mut depth = 0_usize;
+            let mut at = 0;
+            while let Some(byte) = text.get(at) {
+                match byte {
+                    b'"' => at += string_length(text.get(at..).unwrap_or_default()) - 1,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            at
+        }
+        Some(_) | None => end(|byte| matches!(byte, b',' | b':' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n')),
+    }
+}
+
+/// With both quotes.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => return at,
+            b'\\' => at += 1,
+            _ => {}
+        }
+    }
+    text.len().max(1)
+}
+
+/// The text within quotes. What is not UTF-8 is replaced, and so is half of a surrogate pair, as in the reference.
+pub(super) fn unescape(quoted: &[u8]) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    // A text that was found to be JSON is not refused.
+    let _found = Scanner { rest: quoted }.string(Some(&mut text));
+    text
 }
 
 struct Scanner<'a> {
@@ -76,15 +127,15 @@ impl<'a> Scanner<'a> {
             .map_or_else(unexpected_end, |&byte| unexpected(byte, context)))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, String> {
+    fn value(&mut self, depth: usize) -> Result<(), String> {
         match self.next_token() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
-            Some(b'"') => Ok(Value::String(self.string()?)),
-            Some(b'-' | b'0'..=b'9') => Ok(Value::Number(self.number()?)),
-            Some(b't') => self.literal("true", Value::Bool(true)),
-            Some(b'f') => self.literal("false", Value::Bool(false)),
-            Some(b'n') => self.literal("null", Value::Null),
+            Some(b'"') => self.string(None),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
             Some(_) | None => self.refuse("looking for beginning of value"),
         }
     }
@@ -98,23 +149,22 @@ impl<'a> Scanner<'a> {
         Ok(depth + 1)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, String> {
+    fn object(&mut self, depth: usize) -> Result<(), String> {
         let depth = self.enter(depth)?;
-        let mut entries = Vec::new();
         if self.next_token() == Some(b'}') {
             self.advance(1);
-            return Ok(Value::Object(entries));
+            return Ok(());
         }
         loop {
             if self.next_token() != Some(b'"') {
                 return self.refuse("looking for beginning of object key string");
             }
-            let name = self.string()?;
+            self.string(None)?;
             if self.next_token() != Some(b':') {
                 return self.refuse("after object key");
             }
             self.advance(1);
-            entries.push((name, self.value(depth)?));
+            self.value(depth)?;
             match self.next_token() {
                 Some(b',') => self.advance(1),
                 Some(b'}') => break,
@@ -122,18 +172,17 @@ impl<'a> Scanner<'a> {
             }
         }
         self.advance(1);
-        Ok(Value::Object(entries))
+        Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, String> {
+    fn array(&mut self, depth: usize) -> Result<(), String> {
         let depth = self.enter(depth)?;
-        let mut items = Vec::new();
         if self.next_token() == Some(b']') {
             self.advance(1);
-            return Ok(Value::Array(items));
+            return Ok(());
         }
         loop {
-            items.push(self.value(depth)?);
+            self.value(depth)?;
             match self.next_token() {
                 Some(b',') => self.advance(1),
                 Some(b']') => break,
@@ -141,20 +190,19 @@ impl<'a> Scanner<'a> {
             }
         }
         self.advance(1);
-        Ok(Value::Array(items))
+        Ok(())
     }
 
-    fn literal(&mut self, word: &str, value: Value) -> Result<Value, String> {
+    fn literal(&mut self, word: &str) -> Result<(), String> {
         for expected in word.bytes() {
             if !self.take(expected) {
                 return self.refuse(&format!("in literal {word} (expecting '{}')", char::from(expected)));
             }
         }
-        Ok(value)
+        Ok(())
     }
 
-    fn number(&mut self) -> Result<String, String> {
-        let start = self.rest;
+    fn number(&mut self) -> Result<(), String> {
         self.take(b'-');
         if !self.take(b'0') && self.digits() == 0 {
             return self.refuse("in numeric literal");
@@ -168,8 +216,7 @@ impl<'a> Scanner<'a> {
                 return self.refuse("in exponent of numeric literal");
             }
         }
-        let length = start.len() - self.rest.len();
-        Ok(start.iter().take(length).map(|&byte| char::from(byte)).collect())
+        Ok(())
     }
 
     fn digits(&mut self) -> usize {
@@ -178,9 +225,9 @@ impl<'a> Scanner<'a> {
         count
     }
 
-    fn string(&mut self) -> Result<String, String> {
+    /// Goes past a text, and writes it down for whoever wants it.
+    fn string(&mut self, mut text: Option<&mut String>) -> Result<(), String> {
         self.advance(1);
-        let mut text = String::new();
         loop {
             let plain = self
                 .rest
@@ -188,16 +235,20 @@ impl<'a> Scanner<'a> {
                 .take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
                 .count();
             let (piece, rest) = self.rest.split_at_checked(plain).unwrap_or_default();
-            // The reference replaces what is not UTF-8 and goes on.
-            text.push_str(&String::from_utf8_lossy(piece));
+            if let Some(text) = &mut text {
+                text.push_str(&String::from_utf8_lossy(piece));
+            }
             self.rest = rest;
             if self.take(b'"') {
-                return Ok(text);
+                return Ok(());
             }
             if !self.take(b'\\') {
                 return self.refuse("in string literal");
             }
-            text.push(self.escape()?);
+            let character = self.escape()?;
+            if let Some(text) = &mut text {
+                text.push(character);
+            }
         }
     }
 

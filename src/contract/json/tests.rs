@@ -10,7 +10,7 @@ use super::*;
 
 const JSON: Option<&str> = Some("application/json");
 
-fn text(body: &str) -> Value {
+fn text(body: &str) -> Value<'_> {
     parse_body(JSON, body.as_bytes()).unwrap()
 }
 
@@ -109,13 +109,12 @@ fn what_is_no_json_is_refused_in_the_words_of_the_reference() {
 
 #[test]
 fn blanks_escapes_and_numbers_are_read() {
+    let value = text(" \r\n\t{\"a\" : [ ] }\n ");
+    assert_eq!(value.written(), br#"{"a" : [ ] }"#);
+    assert_eq!(value.to_serde(), Some(serde_json::json!({"a": []})));
     assert_eq!(
-        text(" \r\n\t{\"a\" : [ ] }\n "),
-        Value::Object(vec![("a".to_owned(), Value::Array(Vec::new()))])
-    );
-    assert_eq!(
-        text(r#""\"\\\/\b\f\n\r\t\u0041\u00e9\uD83D\ude00""#),
-        Value::String("\"\\/\u{8}\u{c}\n\r\tAé\u{1f600}".to_owned())
+        text(r#""\"\\\/\b\f\n\r\t\u0041\u00e9\uD83D\ude00""#).text().as_deref(),
+        Some("\"\\/\u{8}\u{c}\n\r\tAé\u{1f600}")
     );
     for number in [
         "0",
@@ -127,21 +126,22 @@ fn blanks_escapes_and_numbers_are_read() {
         "0.0e-9",
         "123456789012345678901234567890",
     ] {
-        assert_eq!(text(number), Value::Number(number.to_owned()));
+        assert_eq!(text(number).digits(), Some(number));
     }
 }
 
 #[test]
 fn what_is_not_utf_8_is_replaced() {
-    let replaced = Value::String("a\u{fffd}b".to_owned());
-    assert_eq!(parse_body(JSON, b"\"a\xffb\"").unwrap(), replaced);
-    assert_eq!(text(r#""a\ud800b""#), replaced);
-    assert_eq!(text(r#""a\udc00b""#), replaced);
-    assert_eq!(
-        text(r#""\ud800\ud83d\ude00""#),
-        Value::String("\u{fffd}\u{1f600}".to_owned())
-    );
-    assert_eq!(text(r#""\ud800\n""#), Value::String("\u{fffd}\n".to_owned()));
+    for (body, read) in [
+        (b"\"a\xffb\"".as_slice(), "a\u{fffd}b"),
+        (b"\"a\xffb\\n\"", "a\u{fffd}b\n"),
+        (br#""a\ud800b""#, "a\u{fffd}b"),
+        (br#""a\udc00b""#, "a\u{fffd}b"),
+        (br#""\ud800\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+        (br#""\ud800\n""#, "\u{fffd}\n"),
+    ] {
+        assert_eq!(parse_body(JSON, body).unwrap().text().as_deref(), Some(read));
+    }
 }
 
 #[test]
@@ -164,9 +164,9 @@ fn a_body_of_another_kind_is_refused() {
             format!("failed to parse body: json: cannot unmarshal {kind} into Go value of type smsgateway.Webhook")
         );
     }
-    let null = Value::Null;
-    assert!(
-        Object::of(&null, "Webhook").unwrap().entries().is_empty(),
+    assert_eq!(
+        Object::of(&text("null"), "Webhook").unwrap().string("url"),
+        Ok(String::new()),
         "null is an object without fields"
     );
 }
@@ -174,22 +174,28 @@ fn a_body_of_another_kind_is_refused() {
 #[test]
 fn a_body_that_is_a_list_has_its_objects() {
     let value = text(r#"[{"id":"a"},null]"#);
-    let items = Object::list_of(&value, "MessageReport").unwrap().unwrap();
-    let ids: Vec<_> = items.iter().map(|item| item.opt_str("id").unwrap()).collect();
-    assert_eq!(ids, [Some("a"), None]);
-    assert!(Object::list_of(&Value::Null, "MessageReport").unwrap().is_none());
-    let error = |body| {
-        Object::list_of(&text(body), "MessageReport")
-            .unwrap_err()
-            .detail()
-            .to_owned()
+    let items = Object::list_of(&value, None, "MessageReport").unwrap().unwrap();
+    let ids: Vec<_> = items.map(|item| item.unwrap().opt_string("id").unwrap()).collect();
+    assert_eq!(ids, [Some("a".to_owned()), None]);
+    let null = Object::list_of(&text("null"), None, "MessageReport").unwrap();
+    assert!(null.is_none());
+    let error = |body, list| {
+        let value = text(body);
+        let items =
+            Object::list_of(&value, list, "MessageReport").map(|items| items.unwrap().map(|item| item.map(|_| ())));
+        let read = items.and_then(|items| items.collect::<Result<Vec<_>, _>>());
+        read.unwrap_err().detail().to_owned()
     };
     assert_eq!(
-        error("{}"),
+        error("{}", None),
         "json: cannot unmarshal object into Go value of type []smsgateway.MessageReport"
     );
     assert_eq!(
-        error("[{},1]"),
+        error("{}", Some("Reports")),
+        "json: cannot unmarshal object into Go value of type smsgateway.Reports"
+    );
+    assert_eq!(
+        error("[{},1]", None),
         "json: cannot unmarshal number into Go value of type smsgateway.MessageReport"
     );
 }
@@ -210,15 +216,98 @@ fn names_are_found_without_case_and_the_last_counts() {
 }
 
 #[test]
-fn null_is_absent_but_can_be_told_apart() {
+fn null_is_absent() {
     let value = text(r#"{"url":null}"#);
     let object = Object::of(&value, "Webhook").unwrap();
     assert_eq!(object.opt_string("url"), Ok(None));
     assert_eq!(object.opt_time("url"), Ok(None));
-    assert_eq!(
-        (object.value("url"), object.given("url"), object.given("id")),
-        (None, Some(&Value::Null), None)
+    assert_eq!(object.string("url"), Ok(String::new()));
+    assert_eq!(object.time("url"), Ok(crate::time::YEAR_ONE));
+}
+
+#[test]
+fn a_later_null_clears_pointers_and_lists_only() {
+    let value = text(
+        r#"{"a":"x","a":null,"n":1,"n":null,"b":true,"b":null,"l":["x"],"l":null,"at":"2030-01-02T03:04:05Z","at":null}"#,
     );
+    let object = Object::of(&value, "X").unwrap();
+    assert_eq!(
+        (object.string("a"), object.opt_string("a")),
+        (Ok("x".to_owned()), Ok(None))
+    );
+    assert_eq!((object.int("n"), object.opt_int("n")), (Ok(1), Ok(None)));
+    assert_eq!((object.bool("b"), object.opt_bool("b")), (Ok(true), Ok(None)));
+    assert_eq!(object.opt_string_list("l", 9), Ok(None));
+    assert_eq!(
+        (object.time("at"), object.opt_time("at")),
+        (Ok(datetime!(2030-01-02 03:04:05 UTC)), Ok(None))
+    );
+}
+
+#[test]
+fn an_object_that_is_given_twice_has_the_fields_of_both() {
+    let value = text(
+        r#"{"o":{"a":"1","b":"1"},"O":{"b":"2"},"p":{"a":"1"},"p":null,"p":{"b":"1"},"m":{"x":"1"},"m":{"y":"2"}}"#,
+    );
+    let object = Object::of(&value, "X").unwrap();
+    let fields = |field| {
+        let inner = object.opt_object(field, "Y").unwrap().unwrap();
+        [inner.string("a").unwrap(), inner.string("b").unwrap()]
+    };
+    assert_eq!(
+        (fields("o"), fields("p")),
+        (["1".to_owned(), "2".to_owned()], [String::new(), "1".to_owned()])
+    );
+    let map = object.opt_string_map("m").unwrap().unwrap();
+    assert_eq!(map.into_keys().collect::<Vec<_>>(), ["x", "y"]);
+}
+
+#[test]
+fn an_earlier_value_of_the_wrong_type_is_refused_too() {
+    assert!(field(r#"{"url":1,"url":"a"}"#, |object| object.string("url")).is_err());
+    assert!(field(r#"{"o":1,"o":{}}"#, |object| object.opt_object("o", "Y").map(|_| ())).is_err());
+}
+
+#[test]
+fn an_object_of_many_entries_is_read_like_one_of_few() {
+    let many: String = (0..1_000)
+        .map(|number| format!(r#""x{number}":[{{"url":"no"}}],"#))
+        .collect();
+    let body = format!(r#"{{"url":"first","o":{{"a":"1"}},{many}"ur\u006c":"last","O":{{"b":"2"}}}}"#);
+    assert_eq!(field(&body, |object| object.string("url")), Ok("last".to_owned()));
+    let both = field(&body, |object| {
+        let inner = object.opt_object("o", "Y")?.unwrap();
+        Ok(inner.string("a")? + &inner.string("b")?)
+    });
+    assert_eq!(both, Ok("12".to_owned()));
+}
+
+#[test]
+fn what_is_read_is_a_piece_of_the_body() {
+    let body = format!(r#"{{"x":[0{}],"to":"a"}}"#, ",0".repeat(1_000_000));
+    let value = text(&body);
+    let object = Object::of(&value, "X").unwrap();
+    assert!(matches!(
+        object.opt_str("to"),
+        Ok(Some(std::borrow::Cow::Borrowed("a")))
+    ));
+    assert!(body.as_bytes().as_ptr_range().contains(&value.written().as_ptr()));
+    let (junk, _) = value
+        .entries()
+        .unwrap()
+        .map(|(_, value)| (value.written().len(), value))
+        .next()
+        .unwrap();
+    assert_eq!(junk, 2_000_003);
+}
+
+#[test]
+fn no_more_of_a_list_is_kept_than_shows_that_it_is_too_long() {
+    let body = format!(r#"{{"to":["a"{}]}}"#, r#","a""#.repeat(1_000));
+    let list = field(&body, |object| object.opt_string_list("to", 3)).unwrap().unwrap();
+    assert_eq!(list.len(), 4);
+    let last_is_wrong = body.replacen("\"]", "\",1]", 1);
+    assert!(field(&last_is_wrong, |object| object.opt_string_list("to", 3)).is_err());
 }
 
 #[test]
@@ -247,15 +336,12 @@ fn a_wrong_type_names_struct_field_and_type() {
 #[test]
 fn integers_keep_to_their_range_and_form() {
     assert_eq!(field(r#"{"n":255}"#, |o| o.opt_uint8("n")), Ok(Some(255)));
-    assert_eq!(field(r#"{"n":65535}"#, |o| o.opt_uint16("n")), Ok(Some(65535)));
+    assert_eq!(field(r#"{"n":65535}"#, |o| o.uint16("n")), Ok(65535));
     assert_eq!(
         field(r#"{"n":18446744073709551615}"#, |o| o.opt_uint64("n")),
         Ok(Some(u64::MAX))
     );
-    assert_eq!(
-        field(r#"{"n":-128}"#, |o| o.opt_int8_named("n", "int8")),
-        Ok(Some(-128))
-    );
+    assert_eq!(field(r#"{"n":-128}"#, |o| o.int8_named("n", "int8")), Ok(-128));
     assert_eq!(
         field(r#"{"n":-9223372036854775808}"#, |o| o.opt_int("n")),
         Ok(Some(i64::MIN))
@@ -275,16 +361,16 @@ fn integers_keep_to_their_range_and_form() {
         );
     }
     assert!(field(r#"{"n":18446744073709551616}"#, |o| o.opt_uint64("n")).is_err());
-    assert!(field(r#"{"n":65536}"#, |o| o.opt_uint16("n")).is_err());
+    assert!(field(r#"{"n":65536}"#, |o| o.uint16("n")).is_err());
     assert_eq!(
-        field(r#"{"n":128}"#, |o| o.opt_int8_named("n", "smsgateway.MessagePriority")).unwrap_err(),
+        field(r#"{"n":128}"#, |o| o.int8_named("n", "smsgateway.MessagePriority")).unwrap_err(),
         "json: cannot unmarshal number 128 into Go struct field Webhook.n of type smsgateway.MessagePriority"
     );
 }
 
 #[test]
 fn lists_of_texts_are_read() {
-    let list = |body: &str| field(body, |object| object.opt_string_list("to"));
+    let list = |body: &str| field(body, |object| object.opt_string_list("to", 100));
     assert_eq!(
         list(r#"{"to":["a",null,"b"]}"#),
         Ok(Some(vec!["a".to_owned(), String::new(), "b".to_owned()]))
@@ -301,17 +387,26 @@ fn lists_of_texts_are_read() {
     );
 }
 
+/// What is said about the first item of a list that is none.
+fn wrong_item<'a>(list: Result<Option<impl Iterator<Item = Result<Object<'a>, ParseError>>>, ParseError>) -> String {
+    let error = match list {
+        Ok(items) => items.unwrap().find_map(Result::err).unwrap(),
+        Err(error) => error,
+    };
+    error.detail().to_owned()
+}
+
 #[test]
 fn objects_within_name_the_whole_path() {
     let value = text(r#"{"dataMessage":{"port":65536},"simCards":[{"slotIndex":"0"},1],"textMessage":[]}"#);
     let message = Object::of(&value, "Message").unwrap();
     let data = message.opt_object("dataMessage", "DataMessage").unwrap().unwrap();
     assert_eq!(
-        data.opt_uint16("port").unwrap_err().detail(),
+        data.uint16("port").unwrap_err().detail(),
         "json: cannot unmarshal number 65536 into Go struct field DataMessage.dataMessage.port of type uint16"
     );
     assert_eq!(
-        message.opt_object_list("simCards", "SimCard").unwrap_err().detail(),
+        wrong_item(message.opt_object_list("simCards", "SimCard")),
         "json: cannot unmarshal number into Go struct field Message.simCards of type smsgateway.SimCard"
     );
     assert_eq!(
@@ -319,14 +414,14 @@ fn objects_within_name_the_whole_path() {
         "json: cannot unmarshal array into Go struct field Message.textMessage of type smsgateway.TextMessage"
     );
     assert_eq!(
-        message.opt_object_list("dataMessage", "SimCard").unwrap_err().detail(),
+        wrong_item(message.opt_object_list("dataMessage", "SimCard")),
         "json: cannot unmarshal object into Go struct field Message.dataMessage of type []smsgateway.SimCard"
     );
 
     let value = text(r#"{"simCards":[{"slotIndex":"0"},null]}"#);
     let request = Object::of(&value, "MobileRegisterRequest").unwrap();
     let cards = request.opt_object_list("simCards", "SimCard").unwrap().unwrap();
-    let slots: Vec<_> = cards.iter().map(|card| card.opt_int("slotIndex")).collect();
+    let slots: Vec<_> = cards.map(|card| card.unwrap().opt_int("slotIndex")).collect();
     let expected = "json: cannot unmarshal string into Go struct field SimCard.simCards.slotIndex of type int";
     assert_eq!(slots, [Err(ParseError::new(expected)), Ok(None)]);
     assert_eq!(
@@ -442,6 +537,14 @@ proptest! {
     }
 
     #[test]
+    fn a_value_is_found_between_any_blanks(value in any_json(), blanks in "[ \\t\\r\\n]{0,3}") {
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let body = format!("{blanks}{pretty}{blanks}");
+        prop_assert_eq!(parse(body.as_bytes()).unwrap().written(), pretty.as_bytes());
+        prop_assert_eq!(parse(body.as_bytes()).unwrap().to_serde(), Some(value));
+    }
+
+    #[test]
     fn what_is_written_is_read_back(value in any_json()) {
         let bytes = to_vec(&value);
         prop_assert!(!bytes.iter().any(|byte| b"<>&".contains(byte)));
@@ -457,11 +560,12 @@ proptest! {
 
     #[test]
     fn no_field_makes_a_reader_panic(value in any_json(), name in "[a-zA-Z]{0,3}") {
-        let value = parse(&to_vec(&serde_json::json!({ "abc": value }))).unwrap();
+        let body = to_vec(&serde_json::json!({ "abc": value }));
+        let value = parse(&body).unwrap();
         let object = Object::of(&value, "X").unwrap();
         let _answers = (
             object.opt_string(&name), object.opt_bool(&name), object.opt_int(&name), object.opt_uint64(&name),
-            object.opt_string_list(&name), object.opt_object(&name, "Y").is_ok(), object.opt_object_list("ABC", "Y").is_ok(),
+            object.opt_string_list(&name, 2), object.opt_object(&name, "Y").is_ok(), object.opt_object_list("ABC", "Y").map(|items| items.map(Iterator::count)).is_ok(),
             object.opt_time("abc"), object.opt_time_map("abc"),
         );
     }

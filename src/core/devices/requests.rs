@@ -1,6 +1,6 @@
 //! What does a device send about itself (WIRE §4.1, §4.3)?
 
-use gateward_contract::{Object, ParseError, RequestError, Violations};
+use gateward_contract::{Object, ParseError, RequestError, Value, Violations};
 
 use super::SimCard;
 use crate::http::RawBody;
@@ -19,9 +19,12 @@ pub(super) struct RegisterRequest {
 }
 
 impl RegisterRequest {
-    pub(super) fn parse(body: &RawBody) -> Result<Self, RequestError> {
-        let value = body.json()?;
-        let fields = Object::of(&value, "MobileRegisterRequest")?;
+    pub(super) fn parse(body: RawBody) -> Result<Self, RequestError> {
+        body.read(|value| Self::read(&value))
+    }
+
+    fn read(body: &Value<'_>) -> Result<Self, RequestError> {
+        let fields = Object::of(body, "MobileRegisterRequest")?;
         let request = Self {
             name: fields.opt_string("name")?,
             push_token: fields.opt_string("pushToken")?,
@@ -42,24 +45,28 @@ impl RegisterRequest {
 /// The body of `PATCH /device`.
 #[derive(Debug)]
 pub(super) struct UpdateRequest {
-    pub(super) id: Option<String>,
-    pub(super) push_token: Option<String>,
+    pub(super) id: String,
+    /// Empty or absent: the stored one stays.
+    pub(super) push_token: String,
     /// Absent means none: the stored ones are wiped.
     pub(super) sim_cards: Vec<SimCard>,
 }
 
 impl UpdateRequest {
-    pub(super) fn parse(body: &RawBody) -> Result<Self, RequestError> {
-        let value = body.json()?;
-        let fields = Object::of(&value, "MobileUpdateRequest")?;
+    pub(super) fn parse(body: RawBody) -> Result<Self, RequestError> {
+        body.read(|value| Self::read(&value))
+    }
+
+    fn read(body: &Value<'_>) -> Result<Self, RequestError> {
+        let fields = Object::of(body, "MobileUpdateRequest")?;
         let request = Self {
-            id: fields.opt_string("id")?,
-            push_token: fields.opt_string("pushToken")?,
+            id: fields.string("id")?,
+            push_token: fields.string("pushToken")?,
             sim_cards: sim_cards(&fields)?,
         };
         let mut broken = Violations::new();
         broken.max_chars(
-            request.push_token.as_deref(),
+            Some(&request.push_token),
             MAX_PUSH_TOKEN,
             "MobileUpdateRequest.PushToken",
         );
@@ -69,13 +76,15 @@ impl UpdateRequest {
 }
 
 fn sim_cards(fields: &Object<'_>) -> Result<Vec<SimCard>, ParseError> {
-    let cards = fields.opt_object_list("simCards", "SimCard")?.unwrap_or_default();
+    let cards = fields.opt_object_list("simCards", "SimCard")?;
     cards
-        .iter()
+        .into_iter()
+        .flatten()
         .map(|card| {
+            let card = card?;
             Ok(SimCard {
-                slot_index: card.opt_int("slotIndex")?.unwrap_or_default(),
-                sim_number: card.opt_int("simNumber")?.unwrap_or_default(),
+                slot_index: card.int("slotIndex")?,
+                sim_number: card.int("simNumber")?,
                 phone_number: card.opt_string("phoneNumber")?,
                 carrier_name: card.opt_string("carrierName")?,
                 iccid: card.opt_string("iccid")?,

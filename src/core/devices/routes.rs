@@ -81,7 +81,7 @@ struct Registered<'a> {
 }
 
 async fn register(State(app): State<Arc<App>>, registrant: Registrant, body: RawBody) -> Result<Response, ApiError> {
-    let request = RegisterRequest::parse(&body)?;
+    let request = RegisterRequest::parse(body)?;
     let device = NewDevice {
         id: DeviceId::stored(&app.nanoid()),
         token: app.nanoid(),
@@ -113,11 +113,11 @@ async fn update(
     DeviceCaller(device): DeviceCaller,
     body: RawBody,
 ) -> Result<StatusCode, ApiError> {
-    let request = UpdateRequest::parse(&body)?;
-    if request.id.as_deref() != Some(device.id.as_str()) {
+    let request = UpdateRequest::parse(body)?;
+    if request.id != device.id.as_str() {
         return Err(ApiError::forbidden());
     }
-    let push_token = request.push_token.as_deref().filter(|token| !token.is_empty());
+    let push_token = Some(request.push_token.as_str()).filter(|token| !token.is_empty());
     app.devices
         .update(&device, push_token, &request.sim_cards, app.now())
         .await?;

@@ -9,6 +9,10 @@ use axum::{
 };
 
 use gateward_contract::{ParseError, Value, json};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
 
 use super::ApiError;
 
@@ -16,6 +20,10 @@ use super::ApiError;
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 /// How long a body may take to come; the reference's 5 s are for clients nearer than a phone.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A body of more bytes may take longer to read than others should wait for: a millisecond, more or less. None of real
+/// clients has as many.
+const LARGE: usize = 128 * 1024;
 
 /// A body as it came.
 #[derive(Debug)]
@@ -27,9 +35,15 @@ pub(crate) struct RawBody {
 }
 
 impl RawBody {
-    /// The one JSON value that it is.
-    pub(crate) fn json(&self) -> Result<Value, ParseError> {
-        json::parse_body(self.content_type.as_deref(), &self.bytes)
+    /// What is in the one JSON value that it is. Nothing of the value outlives this, so that no body is kept while a
+    /// database is waited for; and a large one keeps nobody else waiting.
+    pub(crate) fn read<T, E: From<ParseError>>(self, read: impl FnOnce(Value<'_>) -> Result<T, E>) -> Result<T, E> {
+        let reading = || read(json::parse_body(self.content_type.as_deref(), &self.bytes)?);
+        if self.bytes.len() > LARGE && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+            block_in_place(reading)
+        } else {
+            reading()
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::events::{Event, Kind};
 
 const MAX_DEVICE_ID: usize = 21;
+/// So many types are read: there are two. The reference has no limit; the next one of a hundred is left out.
+const MOST_TYPES: usize = 100;
 const TYPES: [&str; 2] = ["SMS", "MMS"];
 const DELIVERIES: [&str; 3] = [DISABLED, INDIVIDUAL, "Batch"];
 const DISABLED: &str = "Disabled";
@@ -26,13 +28,13 @@ pub(super) struct InboxRequest {
 }
 
 impl InboxRequest {
-    pub(super) fn read(body: &Value) -> Result<Self, RequestError> {
+    pub(super) fn read(body: &Value<'_>) -> Result<Self, RequestError> {
         let body = Object::of(body, "InboxRefreshRequest")?;
         let device_id = body.opt_string("deviceId")?;
-        let since = body.opt_time("since")?.unwrap_or(YEAR_ONE);
-        let until = body.opt_time("until")?.unwrap_or(YEAR_ONE);
-        let types = body.opt_string_list("messageTypes")?;
-        let trigger = body.opt_bool("triggerWebhooks")?.unwrap_or_default();
+        let since = body.time("since")?;
+        let until = body.time("until")?;
+        let types = body.opt_string_list("messageTypes", MOST_TYPES)?;
+        let trigger = body.bool("triggerWebhooks")?;
         let delivery = body.opt_string("webhookDelivery")?;
 
         let mut broken = Violations::new();
@@ -109,7 +111,8 @@ mod tests {
     use super::*;
 
     fn read(body: &serde_json::Value) -> Result<InboxRequest, String> {
-        let body = json::parse(body.to_string().as_bytes()).unwrap();
+        let body = body.to_string();
+        let body = json::parse(body.as_bytes()).unwrap();
         InboxRequest::read(&body).map_err(|refusal| refusal.to_string())
     }
 

@@ -40,13 +40,13 @@ async fn list(Caller(_): Caller) -> ApiError {
 }
 
 async fn refresh(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody) -> Result<Response, ApiError> {
-    let request = InboxRequest::read(&body.json()?)?;
+    let request = body.read(|body| InboxRequest::read(&body))?;
     tell(&app, &user, request.device_id.as_deref(), &request.refresh()).await?;
     Ok(accepted())
 }
 
 async fn export(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody) -> Result<Response, ApiError> {
-    let request = InboxRequest::read(&body.json()?)?;
+    let request = body.read(|body| InboxRequest::read(&body))?;
     tell(&app, &user, request.device_id.as_deref(), &request.export()).await?;
     let deprecated = [(DEPRECATION, HeaderValue::from_static("true"))];
     Ok((deprecated, accepted()).into_response())

@@ -118,34 +118,31 @@ pub(crate) struct NewMessage {
 
 impl Draft {
     /// The fields of a body, as far as they have the right types.
-    pub(crate) fn read(body: &Value) -> Result<Self, ParseError> {
+    pub(crate) fn read(body: &Value<'_>) -> Result<Self, ParseError> {
         let body = Object::of(body, "Message")?;
-        let text = |object: &Object<'_>, field| object.opt_string(field).map(Option::unwrap_or_default);
         let time = |field| body.opt_time(field).map(|time| time.map(Timestamp::from));
         Ok(Self {
-            id: text(&body, "id")?,
-            device_id: text(&body, "deviceId")?,
-            message: text(&body, "message")?,
+            id: body.string("id")?,
+            device_id: body.string("deviceId")?,
+            message: body.string("message")?,
             text_message: match body.opt_object("textMessage", "TextMessage")? {
                 None => None,
                 Some(object) => Some(DraftText {
-                    text: text(&object, "text")?,
+                    text: object.string("text")?,
                 }),
             },
             data_message: match body.opt_object("dataMessage", "DataMessage")? {
                 None => None,
                 Some(object) => Some(DraftData {
-                    data: text(&object, "data")?,
-                    port: object.opt_uint16("port")?.unwrap_or_default(),
+                    data: object.string("data")?,
+                    port: object.uint16("port")?,
                 }),
             },
-            phone_numbers: body.opt_string_list("phoneNumbers")?,
-            is_encrypted: body.opt_bool("isEncrypted")?.unwrap_or_default(),
+            phone_numbers: body.opt_string_list("phoneNumbers", MAX_NUMBERS)?,
+            is_encrypted: body.bool("isEncrypted")?,
             sim_number: body.opt_uint8("simNumber")?,
             with_delivery_report: body.opt_bool("withDeliveryReport")?,
-            priority: body
-                .opt_int8_named("priority", "smsgateway.MessagePriority")?
-                .unwrap_or_default(),
+            priority: body.int8_named("priority", "smsgateway.MessagePriority")?,
             ttl: body.opt_uint64("ttl")?,
             valid_until: time("validUntil")?,
             schedule_at: time("scheduleAt")?,

@@ -56,6 +56,8 @@ pub(crate) struct Outcome {
 }
 
 const MAX_ID: usize = 36;
+/// What the reference calls the type of a state.
+const STATE_TYPE: &str = "smsgateway.ProcessingState";
 /// Characters of an error that the reference's column takes.
 const MAX_ERROR: usize = 256;
 
@@ -71,8 +73,8 @@ pub(crate) enum Refusal {
 }
 
 /// The reports of a body.
-pub(crate) fn read(body: &Value) -> Result<Vec<RawReport>, Refusal> {
-    let Some(items) = Object::list_of(body, "MessageState")? else {
+pub(crate) fn read(body: &Value<'_>) -> Result<Vec<RawReport>, Refusal> {
+    let Some(items) = Object::list_of(body, Some("MobilePatchMessageRequest"), "MobilePatchMessageItem")? else {
         let mut missing = Violations::new();
         missing.add("", "required");
         return Err(missing.into());
@@ -81,9 +83,8 @@ pub(crate) fn read(body: &Value) -> Result<Vec<RawReport>, Refusal> {
     let mut reports = Vec::new();
     // All are read, because a wrong type anywhere comes first, but nothing is kept that is of no use any more: a body of
     // 4 MiB may be a million empty reports.
-    for (index, item) in items.iter().enumerate() {
-        let report = RawReport::read(item)?;
-        report.check(index, &mut found);
+    for (index, item) in items.enumerate() {
+        let report = RawReport::read(&item?, index, &mut found)?;
         if found.is_empty() {
             reports.push(report);
         }
@@ -93,47 +94,52 @@ pub(crate) fn read(body: &Value) -> Result<Vec<RawReport>, Refusal> {
 }
 
 impl RawReport {
-    fn read(item: &Object<'_>) -> Result<Self, ParseError> {
-        let recipients = item.opt_object_list("recipients", "RecipientState")?;
-        let recipients = recipients.map(|recipients| recipients.iter().map(RawRecipient::read).collect());
-        let times = item.opt_time_map("states")?.unwrap_or_default();
-        Ok(Self {
-            id: item.opt_string("id")?.unwrap_or_default(),
-            state: item.opt_string("state")?.unwrap_or_default(),
-            recipients: recipients.transpose()?,
-            states: times.into_iter().map(|(state, at)| (state, at.into())).collect(),
-        })
-    }
-
-    /// The fields that it must not lack, one line each, as the report at `index` of the list.
-    fn check(&self, index: usize, found: &mut Violations) {
-        let mut check = |path: &str, rule: Option<&'static str>| {
-            if let Some(rule) = rule {
-                found.add(format!("[{index}].{path}"), rule);
-            }
+    /// The report at `index` of the list, and the fields that it must not lack, one line each.
+    fn read(item: &Object<'_>, index: usize, found: &mut Violations) -> Result<Self, ParseError> {
+        let mut check = |path: &str, rule: Option<&'static str>| match rule {
+            Some(rule) => found.add(format!("[{index}].{path}"), rule),
+            None => {}
         };
-        check("ID", text_rule(&self.id, MAX_ID));
-        check("State", text_rule(&self.state, usize::MAX));
-        match self.recipients.as_deref() {
+        let id = item.string("id")?;
+        check("ID", text_rule(&id, MAX_ID));
+        let state = item.str_named("state", STATE_TYPE)?.into_owned();
+        check("State", text_rule(&state, usize::MAX));
+        let mut kept = None;
+        match item.opt_object_list("recipients", "RecipientState")? {
             None => check("Recipients", Some("required")),
-            Some([]) => check("Recipients", Some("min")),
             Some(recipients) => {
-                for (index, recipient) in recipients.iter().enumerate() {
+                let kept = kept.insert(Vec::new());
+                let mut given = 0_usize;
+                for recipient in recipients {
+                    let recipient = RawRecipient::read(&recipient?)?;
                     let number = text_rule(&recipient.phone_number, MAX_NUMBER);
-                    check(&format!("Recipients[{index}].PhoneNumber"), number);
+                    check(&format!("Recipients[{given}].PhoneNumber"), number);
                     let state = text_rule(&recipient.state, usize::MAX);
-                    check(&format!("Recipients[{index}].State"), state);
+                    check(&format!("Recipients[{given}].State"), state);
+                    // Of a million empty ones none is kept.
+                    if number.or(state).is_none() {
+                        kept.push(recipient);
+                    }
+                    given += 1;
                 }
+                check("Recipients", (given == 0).then_some("min"));
             }
         }
+        let times = item.opt_time_map("states")?.unwrap_or_default();
+        Ok(Self {
+            id,
+            state,
+            recipients: kept,
+            states: times.into_iter().map(|(state, at)| (state, at.into())).collect(),
+        })
     }
 }
 
 impl RawRecipient {
     fn read(item: &Object<'_>) -> Result<Self, ParseError> {
         Ok(Self {
-            phone_number: item.opt_string("phoneNumber")?.unwrap_or_default(),
-            state: item.opt_string("state")?.unwrap_or_default(),
+            phone_number: item.string("phoneNumber")?,
+            state: item.str_named("state", STATE_TYPE)?.into_owned(),
             error: item.opt_string("error")?,
         })
     }

@@ -49,8 +49,7 @@ async fn send(
 ) -> Result<Response, ApiError> {
     let now = app.now();
     let query = SendQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
-    let body = json::parse_body(body.content_type.as_deref(), &body.bytes).map_err(refused)?;
-    let draft = Draft::read(&body).map_err(refused)?;
+    let draft = body.read(|body| Draft::read(&body)).map_err(refused)?;
     let checked = draft.check(now).map_err(refused)?;
     let wanted = checked.device_id().map(str::to_owned);
     let mut device = choose_device(&app, &user, wanted.as_deref(), query, now).await?;
@@ -220,8 +219,7 @@ async fn report(
     DeviceCaller(device): DeviceCaller,
     body: RawBody,
 ) -> Result<StatusCode, ApiError> {
-    let body = json::parse_body(body.content_type.as_deref(), &body.bytes).map_err(refused)?;
-    let reports = report::read(&body).map_err(refused)?;
+    let reports = body.read(|body| report::read(&body)).map_err(refused)?;
     let given = reports.len();
     let reports: Vec<_> = reports.into_iter().filter_map(Report::read).collect();
     let applied = app.messages.apply(&device.id, &reports, app.now()).await?;

@@ -84,20 +84,20 @@ impl Notification {
 
     /// One that a private gateway asks us to pass on; the outer error is a wrong type, the inner one a broken rule.
     pub(super) fn relayed(fields: &Object<'_>) -> Result<Result<Self, Violations>, ParseError> {
-        let token = fields.opt_str("token")?.unwrap_or_default();
-        let event = fields.opt_str("event")?.unwrap_or_default();
+        let token = fields.str("token")?;
+        let event = fields.str_named("event", "smsgateway.PushEventType")?;
         let data = fields.opt_string_map("data")?;
-        let kind = Kind::named(event);
+        let kind = Kind::named(&event);
         let mut broken = Violations::new();
         if broken.check(!token.is_empty(), "PushNotification.Token", "required") {
-            broken.max_chars(Some(token), LONGEST_TOKEN, "PushNotification.Token");
+            broken.max_chars(Some(&token), LONGEST_TOKEN, "PushNotification.Token");
         }
         broken.check(kind.is_some(), "PushNotification.Event", "oneof");
         let size = data.iter().flatten().map(|(name, value)| name.len() + value.len());
         broken.check(size.sum::<usize>() <= LARGEST_DATA, "PushNotification.Data", "max");
         Ok(match (broken.finish(), kind) {
             (Ok(()), Some(kind)) => Ok(Self {
-                token: token.to_owned(),
+                token: token.into_owned(),
                 kind,
                 data,
             }),
@@ -152,8 +152,9 @@ impl Waiting {
         let fields = Object::of(&value, "PushNotification").ok()?;
         Some(Self {
             notification: Notification {
-                token: fields.opt_str("token").ok()??.to_owned(),
-                kind: Kind::named(fields.opt_str("event").ok()??)?,
+                // The relay refuses all that is in one request with an empty one.
+                token: fields.opt_string("token").ok()?.filter(|token| !token.is_empty())?,
+                kind: Kind::named(&fields.opt_str("event").ok()??)?,
                 data: fields.opt_string_map("data").ok()?,
             },
             failures: fields.opt_uint8("failures").ok()?.unwrap_or_default(),
@@ -217,7 +218,8 @@ mod tests {
             failures: 2,
         };
         assert_eq!(Waiting::from_bytes(&waiting.to_bytes()), Some(waiting));
-        for unknown in ["", "[]", r#"{"token":"t","event":"Tomorrow"}"#] {
+        let no_token = r#"{"token":"","event":"MessageEnqueued"}"#;
+        for unknown in ["", "[]", r#"{"token":"t","event":"Tomorrow"}"#, no_token] {
             assert_eq!(Waiting::from_bytes(unknown.as_bytes()), None);
         }
     }

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
     routing::post,
 };
-use gateward_contract::{Object, Value};
+use gateward_contract::{Object, ParseError, Value, Violations};
 use serde::Serialize;
 
 use super::{notification::Notification, queue::Queue, upstream::AT_ONCE};
@@ -35,37 +35,43 @@ struct Accepted {}
 async fn relay(State(app): State<Arc<App>>, ClientAddress(client): ClientAddress, request: Request) -> Response {
     let answer = async {
         let body = RawBody::from_request(request, &()).await?;
-        take(&app.push, &body).await?;
+        take(&app.push, body).await?;
         Ok::<_, ApiError>((StatusCode::ACCEPTED, Json(Accepted {})))
     };
     app.relay_limit.guard(client, app.now(), answer).await
 }
 
 /// Queues one after the other; what comes before a bad one stays queued, as in the reference.
-async fn take(queue: &Queue, body: &RawBody) -> Result<(), ApiError> {
-    let raw = |error: gateward_contract::ParseError| ApiError::bad_request(error.detail().to_owned());
-    let value = body.json().map_err(raw)?;
-    if let Value::Array(items) = &value
-        && items.len() > AT_ONCE
-    {
-        return Err(ApiError::bad_request(format!("Too many items: at most {AT_ONCE}")));
+async fn take(queue: &Queue, body: RawBody) -> Result<(), ApiError> {
+    let read = body.read(|body| read(&body));
+    let (good, bad) = read.map_err(|error| ApiError::bad_request(error.detail().to_owned()))??;
+    for notification in good {
+        queue.relay(notification).await;
     }
-    let items = Object::list_of(&value, "PushNotification")
-        .map_err(raw)?
-        .unwrap_or_default();
-    if items.is_empty() {
-        return Err(ApiError::bad_request("Empty request"));
+    bad.map_or(Ok(()), |broken| Err(broken.into()))
+}
+
+/// The notifications before the first bad one, and what is bad about it. A list that cannot be read (the outer error) is
+/// refused as a whole, and so is an empty or a long one. Nothing is kept of what comes after a mistake: anybody may ask.
+fn read(body: &Value<'_>) -> Result<Result<(Vec<Notification>, Option<Violations>), ApiError>, ParseError> {
+    let mut counted = body.items().into_iter().flatten();
+    if counted.nth(AT_ONCE).is_some() {
+        let text = format!("Too many items: at most {AT_ONCE}");
+        return Ok(Err(ApiError::bad_request(text)));
     }
-    // Types first: a list that cannot be read is refused as a whole. Nothing is kept of that: anybody may ask, and one
-    // body may hold a million mistakes.
-    for item in &items {
-        // Whether rules are broken is the next question.
-        let _ = Notification::relayed(item).map_err(raw)?;
+    let (mut good, mut bad) = (Vec::new(), None);
+    let items = Object::list_of(body, None, "PushNotification")?;
+    for item in items.into_iter().flatten() {
+        match Notification::relayed(&item?)? {
+            Ok(notification) if bad.is_none() => good.push(notification),
+            Ok(_) => {}
+            Err(broken) => bad = bad.or(Some(broken)),
+        }
     }
-    for item in &items {
-        queue.relay(Notification::relayed(item).map_err(raw)??).await;
+    if good.is_empty() && bad.is_none() {
+        return Ok(Err(ApiError::bad_request("Empty request")));
     }
-    Ok(())
+    Ok(Ok((good, bad)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which settings does a client send, and are they good? The rules in the order of the reference (WIRE §3.11). It knows
 //! nothing of what is stored: a body has to make sense by itself.
 
-use gateward_contract::{Object, ParseError, Value, Violations};
+use gateward_contract::{Object, ParseError, Value, Violations, json};
 
 use super::{
     Tree,
@@ -38,9 +38,10 @@ pub(super) enum Refusal {
 
 /// What is to be stored of a body: of the settings that there are, those whose names are spelled exactly (WIRE §17). All
 /// others are checked too, because the reference does.
-pub(super) fn read(body: &Value) -> Result<Tree, Refusal> {
+pub(super) fn read(body: &Value<'_>) -> Result<Tree, Refusal> {
     check(body)?;
-    let kept = exact(body);
+    let kept = exact(*body);
+    let kept = json::parse(&kept)?;
     // INVARIANT(what is stored was checked): names are compared without case above, so `{"ping":…,"PING":…}` had only its
     // last one checked. Test: `tests::a_second_spelling_hides_nothing`.
     check(&kept)?;
@@ -51,7 +52,7 @@ pub(super) fn read(body: &Value) -> Result<Tree, Refusal> {
     }
 }
 
-fn check(body: &Value) -> Result<(), Refusal> {
+fn check(body: &Value<'_>) -> Result<(), Refusal> {
     let body = Object::of(body, "DeviceSettings")?;
     let mut broken = Violations::new();
     for section in &SECTIONS {
@@ -77,7 +78,7 @@ fn broken_rule(section: &Object<'_>, setting: &Setting) -> Result<Option<&'stati
         Rule::Positive => section.opt_int(name)?.filter(|number| *number < 1).map(|_| "min"),
         Rule::OneOf(texts) => section
             .opt_str(name)?
-            .filter(|text| !texts.contains(text))
+            .filter(|text| !texts.contains(&&**text))
             .map(|_| "oneof"),
         Rule::Flag => section.opt_bool(name)?.and(None),
         Rule::Text => section.opt_str(name)?.and(None),
@@ -101,8 +102,8 @@ fn check_together(messages: &Object<'_>) -> Result<(), Refusal> {
     };
     let start = hour("work_hours_start", "workHoursStart")?;
     let end = hour("work_hours_end", "workHoursEnd")?;
-    check_hour("workHoursStart", start)?;
-    check_hour("workHoursEnd", end)
+    check_hour("workHoursStart", &start)?;
+    check_hour("workHoursEnd", &end)
 }
 
 fn check_hour(field: &'static str, text: &str) -> Result<(), Refusal> {
@@ -120,29 +121,39 @@ fn check_hour(field: &'static str, text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The settings with exactly these names that are to be stored.
-fn exact(body: &Value) -> Value {
+/// The settings with exactly these names that are to be stored, as they were written.
+fn exact(body: Value<'_>) -> Vec<u8> {
     let sections = SECTIONS.iter().filter_map(|section| {
-        let given @ Value::Object(_) = named(body, section.name)? else {
-            return None;
-        };
+        let given = named(body, section.name).filter(|given| given.entries().is_some())?;
         let stored = section.settings.iter().filter(|setting| setting.fate != Fate::Dropped);
-        let stored = stored.filter_map(|setting| Some((setting.name.to_owned(), named(given, setting.name)?.clone())));
-        Some((section.name.to_owned(), Value::Object(stored.collect())))
+        let stored = stored.filter_map(|setting| Some((setting.name, named(given, setting.name)?.written().to_vec())));
+        Some((section.name, object(stored)))
     });
-    Value::Object(sections.collect())
+    object(sections)
+}
+
+/// A JSON object. The names are ours: none needs escapes.
+fn object(entries: impl Iterator<Item = (&'static str, Vec<u8>)>) -> Vec<u8> {
+    let mut text = vec![b'{'];
+    for (name, value) in entries {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        text.extend(format!("\"{name}\":").bytes());
+        text.extend(value);
+    }
+    text.push(b'}');
+    text
 }
 
 /// The last value of exactly that name.
-fn named<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    match object {
-        Value::Object(entries) => entries
-            .iter()
-            .rev()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
-    }
+fn named<'a>(object: Value<'a>, name: &str) -> Option<Value<'a>> {
+    let mut entries = object
+        .entries()?
+        .filter(|(given, _)| given.text().as_deref() == Some(name));
+    // From the front: entries are found one after the other.
+    let first = entries.next()?;
+    Some(entries.last().unwrap_or(first).1)
 }
 
 #[cfg(test)]

@@ -34,20 +34,17 @@ async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -
 }
 
 async fn merge(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
-    let given = read(&body)?;
+    let given = read(body)?;
     change(state, caller, Change::Merge(given)).await
 }
 
 async fn replace(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
-    let given = read(&body)?;
+    let given = read(body)?;
     change(state, caller, Change::Replace(given)).await
 }
 
-fn read(body: &RawBody) -> Result<Tree, ApiError> {
-    let given = body
-        .json()
-        .map_err(draft::Refusal::from)
-        .and_then(|body| draft::read(&body));
+fn read(body: RawBody) -> Result<Tree, ApiError> {
+    let given = body.read(|body| draft::read(&body));
     given.map_err(|refusal| ApiError::bad_request(refusal.to_string()))
 }
 

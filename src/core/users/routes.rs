@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::patch,
 };
-use gateward_contract::{Object, RequestError, Violations, headers};
+use gateward_contract::{Object, RequestError, Value, Violations, headers};
 
 use super::{UserError, passwords::Unhashable};
 use crate::{
@@ -30,7 +30,7 @@ async fn change_password(
     DeviceCaller(device): DeviceCaller,
     body: RawBody,
 ) -> Result<Response, ApiError> {
-    let request = ChangeRequest::parse(&body)?;
+    let request = ChangeRequest::parse(body)?;
     let salt = app.random_bytes();
     app.users
         .change_password(&device.user, &request.current, &request.new, salt, app.now())
@@ -52,11 +52,14 @@ struct ChangeRequest {
 }
 
 impl ChangeRequest {
-    fn parse(body: &RawBody) -> Result<Self, RequestError> {
-        let value = body.json()?;
-        let fields = Object::of(&value, "MobileChangePasswordRequest")?;
-        let current = fields.opt_string("currentPassword")?.unwrap_or_default();
-        let new = fields.opt_string("newPassword")?.unwrap_or_default();
+    fn parse(body: RawBody) -> Result<Self, RequestError> {
+        body.read(|value| Self::read(&value))
+    }
+
+    fn read(body: &Value<'_>) -> Result<Self, RequestError> {
+        let fields = Object::of(body, "MobileChangePasswordRequest")?;
+        let current = fields.string("currentPassword")?;
+        let new = fields.string("newPassword")?;
         let mut broken = Violations::new();
         broken.check(
             !current.is_empty(),

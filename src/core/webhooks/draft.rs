@@ -40,13 +40,13 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn read(body: &Value) -> Result<Self, Refusal> {
+    pub(super) fn read(body: &Value<'_>) -> Result<Self, Refusal> {
         let body = Object::of(body, "Webhook")?;
         let draft = Self {
-            id: body.opt_string("id")?.filter(|id| !id.is_empty()),
+            id: Some(body.string("id")?).filter(|id| !id.is_empty()),
             device_id: body.opt_string("deviceId")?,
-            url: body.opt_string("url")?.unwrap_or_default(),
-            event: body.opt_string("event")?.unwrap_or_default(),
+            url: body.string("url")?,
+            event: body.string("event")?,
         };
         draft.violations().finish()?;
         if !EVENTS.contains(&draft.event.as_str()) {

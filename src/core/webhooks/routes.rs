@@ -30,7 +30,9 @@ async fn list(State(app): State<Arc<App>>, Caller(user): Caller) -> Result<Json<
 /// Adds or replaces. Only the phones that the webhook is for are told: as in the reference, one that loses it learns that
 /// when it looks again.
 async fn put(State(app): State<Arc<App>>, Caller(user): Caller, body: RawBody) -> Result<Response, ApiError> {
-    let draft = Draft::read(&body.json()?).map_err(|refusal| ApiError::bad_request(refusal.to_string()))?;
+    let draft = body
+        .read(|body| Draft::read(&body))
+        .map_err(|refusal| ApiError::bad_request(refusal.to_string()))?;
     let webhook = draft.into_webhook(|| app.nanoid());
     let device = webhook.device_id.clone().unwrap_or_default();
     let Some(webhook) = app.webhooks.put(&user, webhook, app.now()).await? else {

@@ -2,7 +2,7 @@
 
 use gateward_contract::json;
 
-use super::{Draft, NewMessage};
+use super::{Draft, DraftText, NewMessage};
 use crate::Timestamp;
 use crate::messages::content::{Content, DataMessage, TextMessage};
 
@@ -40,6 +40,19 @@ fn line(path: &str, rule: &str) -> String {
 
 fn invalid(path: &str, rule: &str) -> String {
     format!("failed to validate: {}", line(path, rule))
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_read_as_in_the_reference() {
+    let draft = |fields: &str| Draft::read(&json::parse(fields.as_bytes()).unwrap()).unwrap();
+    assert_eq!(draft(r#"{"message":"a","message":null}"#).message, "a");
+    assert_eq!(draft(r#"{"ttl":9,"ttl":null}"#).ttl, None);
+    let text = draft(r#"{"textMessage":{"text":"a"},"textMessage":{}}"#).text_message;
+    assert_eq!(text, Some(DraftText { text: "a".to_owned() }));
+    assert_eq!(
+        draft(r#"{"textMessage":{"text":"a"},"textMessage":null}"#).text_message,
+        None
+    );
 }
 
 #[test]

@@ -29,6 +29,32 @@ fn a_list_may_be_empty_but_not_missing() {
 }
 
 #[test]
+fn a_wrong_type_is_named_as_in_the_reference() {
+    for (body, expected) in [
+        (
+            "{}",
+            "object into Go value of type smsgateway.MobilePatchMessageRequest",
+        ),
+        ("[1]", "number into Go value of type smsgateway.MobilePatchMessageItem"),
+        (
+            r#"[{"id":1}]"#,
+            "number into Go struct field MobilePatchMessageItem.id of type string",
+        ),
+        (
+            r#"[{"state":1}]"#,
+            "number into Go struct field MobilePatchMessageItem.state of type smsgateway.ProcessingState",
+        ),
+        (
+            r#"[{"recipients":[{"state":1}]}]"#,
+            "number into Go struct field RecipientState.recipients.state of type smsgateway.ProcessingState",
+        ),
+    ] {
+        let expected = format!("failed to parse body: json: cannot unmarshal {expected}");
+        assert_eq!(reports(body), Err(expected), "{body}");
+    }
+}
+
+#[test]
 fn missing_fields_are_named() {
     let recipient = r#"{"phoneNumber":"+79990001234","state":"Failed"}"#;
     let long_id = "i".repeat(37);
