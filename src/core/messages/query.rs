@@ -205,7 +205,7 @@ impl<'a> Query<'a> {
         let text = self.text(name)?;
         match &*text {
             "1" | "t" | "T" | "TRUE" | "true" | "True" | "on" => Some(true),
-            "0" | "f" | "F" | "FALSE" | "false" | "False" | "off" | "" => Some(false),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" | "" => Some(false),
             _ => self.refuse(name, None),
         }
     }
