@@ -178,7 +178,10 @@ impl Ways {
     }
 
     fn push_token<'a>(&'a self, target: &'a PushTarget) -> Option<(&'a dyn PushQueue, &'a str)> {
-        Some((self.push.as_deref()?, target.push_token.as_deref()?))
+        // The reference stores an empty token as it is (WIRE §4.1); nobody is reached by it, and a relay refuses all that
+        // is in one request with it.
+        let token = target.push_token.as_deref().filter(|token| !token.is_empty())?;
+        Some((self.push.as_deref()?, token))
     }
 
     async fn push(&self, queue: &dyn PushQueue, token: &str, event: &Event) -> Result<(), Unavailable> {

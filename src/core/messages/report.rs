@@ -96,9 +96,10 @@ pub(crate) fn read(body: &Value<'_>) -> Result<Vec<RawReport>, Refusal> {
 impl RawReport {
     /// The report at `index` of the list, and the fields that it must not lack, one line each.
     fn read(item: &Object<'_>, index: usize, found: &mut Violations) -> Result<Self, ParseError> {
-        let mut check = |path: &str, rule: Option<&'static str>| match rule {
-            Some(rule) => found.add(format!("[{index}].{path}"), rule),
-            None => {}
+        let mut check = |path: &str, rule: Option<&'static str>| {
+            if let Some(rule) = rule {
+                found.add(format!("[{index}].{path}"), rule);
+            }
         };
         let id = item.string("id")?;
         check("ID", text_rule(&id, MAX_ID));

@@ -5,7 +5,11 @@
 mod access;
 mod answer;
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::http::HeaderValue;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -26,6 +30,8 @@ use crate::{config::ServiceAccount, http::segment};
 
 /// Sends that are under way at once.
 const AT_ONCE: usize = 64;
+/// No token rests for longer, whatever the service says.
+const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 
 /// A Firebase project.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub(super) struct Fcm {
     access: Access,
     /// Where messages are sent.
     url: String,
+    /// Tokens that had too many messages, and until when they get none.
+    resting: Mutex<HashMap<String, Instant>>,
 }
 
 impl Fcm {
@@ -47,6 +55,7 @@ impl Fcm {
             client,
             clock,
             url,
+            resting: Mutex::default(),
         })
     }
 
@@ -56,12 +65,14 @@ impl Fcm {
         // Not within the deadline, which may be a second: an exchange that is slower than that must end some time.
         if let Err(error) = self.access.token(None).await {
             tracing::error!(%error, "no access token for pushes");
-            round.outcomes.fill(Outcome::Failed);
             return;
         }
         let ends = Instant::now() + deadline;
         let Round { outcomes, pause } = round;
-        let mut rest = batch.iter().zip(outcomes);
+        let resting = self.still_resting();
+        let rest = batch.iter().zip(outcomes);
+        let mut rest = rest.filter(|(notification, _)| !resting.contains_key(&notification.token));
+        let mut too_many = false;
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < AT_ONCE && pause.is_none() {
@@ -73,8 +84,12 @@ impl Fcm {
                 under_way.push(self.attempt(notification, outcome));
             }
             match tokio::time::timeout_at(ends, under_way.next()).await {
-                Ok(Some(None)) => {}
-                Ok(Some(asked_for)) => *pause = asked_for,
+                Ok(Some(verdict)) => {
+                    // A second token that had too many: it is not the tokens.
+                    let everybody = verdict.rest.filter(|_| too_many);
+                    too_many |= verdict.rest.is_some();
+                    *pause = (*pause).max(verdict.pause).max(everybody);
+                }
                 Ok(None) => break,
                 Err(_) => {
                     tracing::warn!("fcm did not take all pushes in time");
@@ -84,11 +99,27 @@ impl Fcm {
         }
     }
 
-    /// Notes what became of a notification, and says how long nothing more should be sent.
-    async fn attempt(&self, notification: &Notification, outcome: &mut Outcome) -> Option<Duration> {
+    /// Notes what became of a notification.
+    async fn attempt(&self, notification: &Notification, outcome: &mut Outcome) -> Verdict {
         let verdict = self.send(notification).await;
         *outcome = verdict.outcome;
-        verdict.pause
+        if let Some(rest) = verdict.rest {
+            let until = Instant::now() + rest.min(LONGEST_REST);
+            self.resting().insert(notification.token.clone(), until);
+        }
+        verdict
+    }
+
+    fn still_resting(&self) -> HashMap<String, Instant> {
+        let now = Instant::now();
+        let mut resting = self.resting();
+        resting.retain(|_, until| now < *until);
+        resting.clone()
+    }
+
+    // No code panics while it holds this lock.
+    fn resting(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One send; with a new access token if the service no longer takes the one we have.
@@ -99,7 +130,7 @@ impl Fcm {
                 Ok(token) => token,
                 Err(error) => {
                     tracing::error!(%error, "no access token for pushes");
-                    return Verdict::FAILED;
+                    return Verdict::LOCKED_OUT;
                 }
             };
             let request = self

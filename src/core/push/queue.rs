@@ -231,7 +231,10 @@ impl Queue {
     /// Whoever takes our notifications wants to be left alone for so long.
     fn pause(&self, pause: Duration) {
         let pause = pause.min(LONGEST_PAUSE);
-        tracing::warn!(seconds = pause.as_secs(), "pushes pause: the push service asks for it");
+        tracing::warn!(
+            seconds = pause.as_secs(),
+            "pushes pause: the push service asks for it, or does not let us in"
+        );
         *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
     }
 

@@ -44,16 +44,24 @@ async fn relay(State(app): State<Arc<App>>, ClientAddress(client): ClientAddress
 /// Queues one after the other; what comes before a bad one stays queued, as in the reference.
 async fn take(queue: &Queue, body: RawBody) -> Result<(), ApiError> {
     let read = body.read(|body| read(&body));
-    let (good, bad) = read.map_err(|error| ApiError::bad_request(error.detail().to_owned()))??;
+    let Asked { good, bad } = read.map_err(|error| ApiError::bad_request(error.detail().to_owned()))??;
     for notification in good {
         queue.relay(notification).await;
     }
     bad.map_or(Ok(()), |broken| Err(broken.into()))
 }
 
-/// The notifications before the first bad one, and what is bad about it. A list that cannot be read (the outer error) is
-/// refused as a whole, and so is an empty or a long one. Nothing is kept of what comes after a mistake: anybody may ask.
-fn read(body: &Value<'_>) -> Result<Result<(Vec<Notification>, Option<Violations>), ApiError>, ParseError> {
+/// What is asked for.
+struct Asked {
+    /// The notifications before the first bad one.
+    good: Vec<Notification>,
+    /// What is bad about that.
+    bad: Option<Violations>,
+}
+
+/// A list that cannot be read (the outer error) is refused as a whole, and so is an empty or a long one. Nothing is kept of
+/// what comes after a mistake: anybody may ask.
+fn read(body: &Value<'_>) -> Result<Result<Asked, ApiError>, ParseError> {
     let mut counted = body.items().into_iter().flatten();
     if counted.nth(AT_ONCE).is_some() {
         let text = format!("Too many items: at most {AT_ONCE}");
@@ -71,7 +79,7 @@ fn read(body: &Value<'_>) -> Result<Result<(Vec<Notification>, Option<Violations
     if good.is_empty() && bad.is_none() {
         return Ok(Err(ApiError::bad_request("Empty request")));
     }
-    Ok(Ok((good, bad)))
+    Ok(Ok(Asked { good, bad }))
 }
 
 #[cfg(test)]

@@ -86,6 +86,18 @@ fn event() -> Event {
 }
 
 #[tokio::test]
+async fn a_device_with_an_empty_push_token_listens() {
+    let bench = Bench::new().await;
+    let queue = Arc::new(Queue::default());
+    let process = Process::start(&bench, &Backend::Memory, Some(queue.clone())).await;
+    let phone = bench.register(r#"{"pushToken":""}"#).await;
+    let mut stream = process.listen(&phone);
+    process.events.deliver(audience(&phone), &event()).await.unwrap();
+    assert!(queue.taken.lock().unwrap().is_empty());
+    assert!(stream.next().await.is_some());
+}
+
+#[tokio::test]
 async fn a_device_with_a_push_token_is_pushed_to_and_any_other_listens() {
     let bench = Bench::new().await;
     let queue = Arc::new(Queue::default());

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::push::{call::Answer, courier::Outcome};
 
-/// How long to wait after "too many requests" without a time, as the documentation asks.
+/// How long to wait after "too many requests" without a time, as the documentation asks; and when we are not let in.
 const CALM_DOWN: Duration = Duration::from_secs(60);
 
 /// The field that a bad request names when its token is wrong.
@@ -20,14 +20,25 @@ pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// How long nothing more should be sent.
     pub(super) pause: Option<Duration>,
+    /// How long nothing more should be sent to this token.
+    pub(super) rest: Option<Duration>,
 }
 
 impl Verdict {
     /// Nothing was said.
     pub(super) const FAILED: Self = Self::of(Outcome::Failed);
+    /// We are not let in, whatever we send: somebody has to put that right, and until then it is nobody's failure.
+    pub(super) const LOCKED_OUT: Self = Self {
+        pause: Some(CALM_DOWN),
+        ..Self::of(Outcome::Postponed)
+    };
 
     const fn of(outcome: Outcome) -> Self {
-        Self { outcome, pause: None }
+        Self {
+            outcome,
+            pause: None,
+            rest: None,
+        }
     }
 }
 
@@ -93,16 +104,23 @@ pub(super) fn judge(answer: &Answer) -> Verdict {
         400 if error.is_about_the_token() => Outcome::Unreachable,
         400 => Outcome::Refused,
         429 => Outcome::Postponed,
-        // 403 and 404 without one of these codes are about the project: somebody can put it right.
+        // Without one of these codes they are about the account or the project.
+        401 | 403 | 404 => {
+            tracing::error!(
+                status,
+                "fcm does not let us push: account or project are not what it expects"
+            );
+            return Verdict::LOCKED_OUT;
+        }
         _ => Outcome::Failed,
     };
-    let pause = match status {
-        429 => Some(answer.retry_after.unwrap_or(CALM_DOWN)),
-        500.. => answer.retry_after,
-        _ => None,
-    };
     tracing::warn!(status, outcome = ?outcome, "fcm refused a push");
-    Verdict { outcome, pause }
+    Verdict {
+        outcome,
+        pause: answer.retry_after.filter(|_| status >= 500),
+        // Whose rate it is, the project's or one phone's, the code does not say; that others are refused, too, does.
+        rest: (status == 429).then(|| answer.retry_after.unwrap_or(CALM_DOWN)),
+    }
 }
 
 #[cfg(test)]
@@ -171,23 +189,23 @@ mod tests {
             (403, json!([])),
             (404, json!([])),
         ] {
-            assert_eq!(judged(status, Some(9), &details), Verdict::FAILED, "{status}");
+            assert_eq!(judged(status, Some(9), &details), Verdict::LOCKED_OUT, "{status}");
         }
     }
 
     #[test]
     fn a_service_in_trouble_says_when_to_come_back() {
-        for (status, after, outcome, pause) in [
-            (429, Some(7), Outcome::Postponed, Some(7)),
-            (429, None, Outcome::Postponed, Some(60)),
-            (503, Some(7), Outcome::Failed, Some(7)),
-            (503, None, Outcome::Failed, None),
-            (500, None, Outcome::Failed, None),
+        for (status, after, outcome, pause, rest) in [
+            (429, Some(7), Outcome::Postponed, None, Some(7)),
+            (429, None, Outcome::Postponed, None, Some(60)),
+            (503, Some(7), Outcome::Failed, Some(7), None),
+            (503, None, Outcome::Failed, None, None),
+            (500, None, Outcome::Failed, None, None),
         ] {
-            let pause = pause.map(Duration::from_secs);
+            let [pause, rest] = [pause, rest].map(|seconds| seconds.map(Duration::from_secs));
             assert_eq!(
                 judged(status, after, &json!([])),
-                Verdict { outcome, pause },
+                Verdict { outcome, pause, rest },
                 "{status}"
             );
         }

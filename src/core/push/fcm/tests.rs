@@ -172,21 +172,27 @@ async fn a_token_for_ever_is_good_for_a_day() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_refused_twice_has_failed() {
-    let google = Google::sending(|_| status(401)).await;
-    assert_eq!(google.deliver(1).await.outcomes, [Outcome::Failed]);
-    assert_eq!((google.purchases().len(), google.sends().len()), (2, 2));
+async fn whoever_is_not_let_in_has_not_failed() {
+    for (code, purchases, sends) in [(401, 2, 2), (403, 1, 1), (404, 1, 1)] {
+        let google = Google::sending(move |_| status(code)).await;
+        let round = google.deliver(1).await;
+        assert_eq!(
+            (round.outcomes, round.pause.is_some()),
+            (vec![Outcome::Postponed], true)
+        );
+        assert_eq!((google.purchases().len(), google.sends().len()), (purchases, sends));
+    }
 }
 
 #[tokio::test]
-async fn without_a_token_all_have_failed_and_nothing_is_sent() {
+async fn without_a_token_nothing_is_sent_and_nothing_has_failed() {
     for answer in [(400, r#"{"error":"invalid_grant"}"#), (200, "{}"), (200, "nonsense")] {
         let service = Service::answering(move |_| refusal(answer.0, None, answer.1)).await;
         let account = ServiceAccount::parse(service_account(&service.url(TOKEN_PATH)).as_bytes()).unwrap();
         let fcm = Fcm::new(account, &service.url(""), Clock::system()).unwrap();
         let one = Notification::of("t", &Event::plain(Kind::MessageEnqueued));
         let round = delivered(&fcm, &[&one, &one], DEADLINE).await;
-        assert_eq!(round.outcomes, [Outcome::Failed; 2]);
+        assert_eq!(round.outcomes, [Outcome::Postponed; 2]);
         assert_eq!(service.seen().len(), 1);
     }
 }
@@ -233,4 +239,24 @@ async fn too_many_requests_stop_the_round() {
     assert_eq!(round.outcomes, vec![Outcome::Postponed; AT_ONCE * 3]);
     assert_eq!(round.pause, Some(Duration::from_secs(30)));
     assert!(google.sends().len() < AT_ONCE * 3, "{}", google.sends().len());
+}
+
+#[tokio::test]
+async fn too_many_messages_for_one_phone_stop_nobody_else() {
+    let google = Google::sending(|seen| match token_of(seen).as_str() {
+        "t1" => refusal(429, Some(30), "{}"),
+        _ => status(200),
+    })
+    .await;
+    let postponed_one = [Outcome::Sent, Outcome::Postponed, Outcome::Sent];
+    for sends in [3, 5] {
+        let round = google.deliver(3).await;
+        assert_eq!((round.outcomes.as_slice(), round.pause), (&postponed_one[..], None));
+        assert_eq!(google.sends().len(), sends, "the phone that had too many rests");
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    google.deliver(3).await;
+    assert_eq!(google.sends().len(), 8);
 }
