@@ -9,6 +9,7 @@ use std::time::Duration;
 use gateward_auth::{FamilyId, Standing, TokenId, UnixSeconds, UserId, VerifiedToken};
 use tokio::task::AbortHandle;
 
+use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::clock::{self, Clock};
 use crate::embedded::Embedded;
 use crate::link::Link;
@@ -16,7 +17,7 @@ use crate::options::{OpenError, Options, Retention};
 use crate::redis::Redis;
 use crate::replica::{Replica, Subject};
 use crate::stats::{Counters, Operation, Stats};
-use crate::store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError};
+use crate::store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError};
 use crate::trouble::Trouble;
 
 /// What expired is dropped from memory this often.
@@ -208,25 +209,30 @@ impl Denylist {
         .await
     }
 
-    /// Claims a refresh token that the gateway issued, so that it is exchanged once. `until` is its `exp`. Durable before
-    /// `Ok`.
-    pub async fn claim_adoption(
-        &self,
-        user: &UserId,
-        id: &TokenId,
-        until: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Result<Adoption, StoreError> {
-        self.ask(
-            Operation::Adoption,
-            self.open.store.claim_adoption(user, id, until, now),
-        )
-        .await
+    /// Claims a refresh token that the gateway issued, so that one of all replicas has it exchanged; or says what has
+    /// become of it. Durable before `Ok`.
+    pub async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
+        self.ask(Operation::Adoption, self.open.store.claim_adoption(claim))
+            .await
     }
 
-    /// Gives a claim back, after an exchange that did not happen (the gateway was away).
-    pub async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError> {
-        self.ask(Operation::Adoption, self.open.store.release_adoption(user, id))
+    /// Starts the login session that a refresh token of the gateway's has become. Durable before `Ok`.
+    ///
+    /// INVARIANT(no session across a revocation): the store looks at the list in the same step. Test
+    /// `tests::suite::what_was_revoked_while_the_gateway_was_asked_becomes_no_session`.
+    pub async fn adopt(&self, adopt: &Adopt, now: UnixSeconds) -> Result<Adoption, StoreError> {
+        // The store decides, but after it has lost data we may know better.
+        if self.open.replica.find(adopt.token.subject(), now).is_some() {
+            return Ok(Adoption::Revoked);
+        }
+        let known_epoch = self.open.replica.epoch(&adopt.token.user);
+        self.ask(Operation::Adoption, self.open.store.adopt(adopt, known_epoch))
+            .await
+    }
+
+    /// Gives a claim back, after an exchange that did not happen.
+    pub async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
+        self.ask(Operation::Adoption, self.open.store.release_adoption(token, owner))
             .await
     }
 

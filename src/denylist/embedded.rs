@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use redb::WriteTransaction;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 
 use self::tables::Purge;
 use self::writer::{Message, Reply, Writer};
+use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::clock::{self, Clock};
 use crate::entry::{Entry, Line};
 use crate::family::Record;
@@ -21,7 +23,7 @@ use crate::ids::family_of;
 use crate::link::Link;
 use crate::options::{OpenError, Retention};
 use crate::replica::Replica;
-use crate::store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError, next_epoch};
+use crate::store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError, next_epoch};
 use crate::trouble::Trouble;
 
 /// The embedded store: sends its jobs to the one thread that writes.
@@ -32,15 +34,18 @@ pub(crate) struct Embedded {
     clock: Clock,
 }
 
-/// An answer, and the line that it adds to the list.
+/// An answer, and the lines that it adds to the list.
 struct Done<T> {
     answer: T,
-    line: Option<Line>,
+    lines: Vec<Line>,
 }
 
 impl<T> Done<T> {
     fn quiet(answer: T) -> Self {
-        Self { answer, line: None }
+        Self {
+            answer,
+            lines: Vec::new(),
+        }
     }
 }
 
@@ -100,7 +105,7 @@ impl Embedded {
         let job = move |transaction: &WriteTransaction| {
             let done = work(transaction)?;
             let reply: Reply = Box::new(move |replica| {
-                if let Some(line) = &done.line {
+                for line in &done.lines {
                     replica.merge(line);
                 }
                 let _ = sender.send(done.answer);
@@ -152,29 +157,28 @@ impl Store for Embedded {
             .await
     }
 
-    async fn claim_adoption(
-        &self,
-        user: &UserId,
-        id: &TokenId,
-        until: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Result<Adoption, StoreError> {
-        let (key, until) = (adoption_key(user, id), self.retention.beyond(until));
-        self.ask(move |transaction| {
-            let claimed = tables::claim(transaction, &key, until, now)?;
-            Ok(Done::quiet(if claimed {
-                Adoption::Claimed
-            } else {
-                Adoption::AlreadyClaimed
-            }))
-        })
-        .await
+    async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
+        let (claim, retention, at_millis) = (claim.clone(), self.retention, self.now_millis());
+        self.ask(move |transaction| claim_adoption(transaction, &claim, at_millis, &retention))
+            .await
     }
 
-    async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError> {
-        let key = adoption_key(user, id);
-        self.ask(move |transaction| Ok(Done::quiet(tables::release(transaction, &key)?)))
+    async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError> {
+        let (token, retention, at_millis) = (adopt.clone(), self.retention, self.now_millis());
+        self.ask(move |transaction| self::adopt(transaction, token, known_epoch, at_millis, &retention))
             .await
+    }
+
+    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
+        let (key, owner) = (adoption_key(&token.user, &token.id), owner.to_owned());
+        self.ask(move |transaction| {
+            let claimed = tables::adoption(transaction, &key)?;
+            if claimed.is_some_and(|record| record.is_claim_of(&owner)) {
+                tables::drop_adoption(transaction, &key)?;
+            }
+            Ok(Done::quiet(()))
+        })
+        .await
     }
 
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError> {
@@ -225,7 +229,7 @@ fn rotate(
             let line = end_family(transaction, rotation.family.clone(), record, retention)?;
             Ok(Done {
                 answer,
-                line: Some(line),
+                lines: vec![line],
             })
         }
         Rotated::Replayed(..) | Rotated::Refused(_) => Ok(Done::quiet(answer)),
@@ -247,20 +251,26 @@ fn revoke_token(
             let line = end_family(transaction, family.clone(), record, retention)?;
             return Ok(Done {
                 answer: RevokeOutcome::Family(family),
-                line: Some(line),
+                lines: vec![line],
             });
         }
         answer = RevokeOutcome::Foreign;
     }
+    let adopted = tables::adoption(transaction, &adoption_key(&caller, &id))?;
     let line = Line {
         entry: Entry::Token { user: caller, id },
         expires_at: retention.longest(now),
     };
     tables::list(transaction, &line)?;
-    Ok(Done {
-        answer,
-        line: Some(line),
-    })
+    let mut lines = vec![line];
+    // The gateway's own token may have become a family, which it still names.
+    if let Some(family) = adopted.and_then(|adopted| adopted.family())
+        && let Some(record) = tables::family(transaction, &family)?
+    {
+        lines.push(end_family(transaction, family.clone(), record, retention)?);
+        answer = RevokeOutcome::Family(family);
+    }
+    Ok(Done { answer, lines })
 }
 
 fn revoke_user(
@@ -291,7 +301,7 @@ fn revoke_user(
     tables::list(transaction, &line)?;
     Ok(Done {
         answer: epoch,
-        line: Some(line),
+        lines: vec![line],
     })
 }
 
@@ -320,6 +330,77 @@ fn epoch(transaction: &WriteTransaction, user: &UserId, known_epoch: u64) -> Res
         }) => epoch.max(known_epoch),
         Some(_) | None => known_epoch,
     })
+}
+
+/// What is known about a token of the gateway's; `None` if nothing that counts. The rules are those of `adoption`.
+fn standing(
+    transaction: &WriteTransaction,
+    token: &ForeignToken,
+    owner: &str,
+    grace: Duration,
+    at_millis: i64,
+) -> Result<Option<Adoption>, redb::Error> {
+    let listed = Entry::Token {
+        user: token.user.clone(),
+        id: token.id.clone(),
+    };
+    let over = match tables::user(transaction, &token.user)? {
+        Some(Line {
+            entry: Entry::User { issued_until, .. },
+            ..
+        }) => token.issued_at <= issued_until,
+        Some(_) | None => false,
+    };
+    if over || tables::listed(transaction, &listed)? {
+        return Ok(Some(Adoption::Revoked));
+    }
+    let Some(record) = tables::adoption(transaction, &adoption_key(&token.user, &token.id))? else {
+        return Ok(None);
+    };
+    if let Some(family) = record.family()
+        && tables::listed(transaction, &Entry::Family(family))?
+    {
+        return Ok(Some(Adoption::Revoked));
+    }
+    Ok(record.standing(owner, grace, at_millis))
+}
+
+fn claim_adoption(
+    transaction: &WriteTransaction,
+    claim: &Claim,
+    at_millis: i64,
+    retention: &Retention,
+) -> Result<Done<Adoption>, redb::Error> {
+    let token = &claim.token;
+    if let Some(known) = standing(transaction, token, &claim.owner, claim.grace, at_millis)? {
+        return Ok(Done::quiet(known));
+    }
+    let until = retention.beyond(token.expires_at);
+    let key = adoption_key(&token.user, &token.id);
+    tables::keep_adoption(transaction, &key, &claim.record(at_millis), until)?;
+    Ok(Done::quiet(Adoption::Claimed))
+}
+
+fn adopt(
+    transaction: &WriteTransaction,
+    adopt: Adopt,
+    known_epoch: u64,
+    at_millis: i64,
+    retention: &Retention,
+) -> Result<Done<Adoption>, redb::Error> {
+    let token = &adopt.token;
+    match standing(transaction, token, "", adopt.grace, at_millis)? {
+        // Whoever has a claim meanwhile asks in vain: the gateway has exchanged the token for us.
+        None | Some(Adoption::Busy) => {}
+        Some(known) => return Ok(Done::quiet(known)),
+    }
+    let record = Record::new(&NewFamily::new(adopt.family.clone(), token.user.clone(), &adopt.pair));
+    tables::keep_family(transaction, &adopt.family, &record, record.ends_at(retention))?;
+    let epoch = epoch(transaction, &token.user, known_epoch)?;
+    let until = retention.beyond(token.expires_at);
+    let key = adoption_key(&token.user, &token.id);
+    tables::keep_adoption(transaction, &key, &adopt.record(at_millis, epoch), until)?;
+    Ok(Done::quiet(Adoption::Done(adopt.pair, epoch)))
 }
 
 /// Ids hold no tab, so different pairs have different keys.

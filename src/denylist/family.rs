@@ -39,7 +39,7 @@ struct Exchange {
 
 /// A [`Successor`] as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Claims {
+pub(crate) struct Claims {
     access: String,
     refresh: String,
     scopes: Vec<Box<str>>,
@@ -130,12 +130,12 @@ impl Record {
 }
 
 /// A clock that was set back by more than the grace does not open a spent token again.
-fn within(then: i64, now: i64, grace: Duration) -> bool {
+pub(crate) fn within(then: i64, now: i64, grace: Duration) -> bool {
     u128::from(now.abs_diff(then)) < grace.as_millis()
 }
 
 impl Claims {
-    fn of(successor: &Successor) -> Self {
+    pub(crate) fn of(successor: &Successor) -> Self {
         Self {
             access: successor.access.as_str().to_owned(),
             refresh: successor.refresh.as_str().to_owned(),
@@ -146,7 +146,7 @@ impl Claims {
         }
     }
 
-    fn claims(&self) -> Option<Successor> {
+    pub(crate) fn claims(&self) -> Option<Successor> {
         Some(Successor {
             access: TokenId::parse(&self.access).ok()?,
             refresh: TokenId::parse(&self.refresh).ok()?,

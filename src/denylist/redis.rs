@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateward_auth::{TokenId, UnixSeconds, UserId};
+use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue, ScriptInvocation};
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ use tokio::task::AbortHandle;
 use self::failure::Failure;
 use self::keys::Keys;
 use self::scripts::Scripts;
+use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::clock::{self, Clock};
 use crate::entry::{Entry, Line};
 use crate::family::{REMEMBERED, decode, encode};
@@ -33,7 +34,7 @@ use crate::link::Link;
 use crate::options::{OpenError, RedisOptions, Retention};
 use crate::replica::{Replica, SLACK_SECONDS};
 use crate::stats::Counters;
-use crate::store::{Adoption, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError};
+use crate::store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError};
 use crate::trouble::Trouble;
 
 /// An operation in flight is given up after this long (a script takes Redis well under a millisecond).
@@ -242,7 +243,7 @@ impl Store for Redis {
             .arg(successor.refresh.as_str())
             .arg(successor.refresh_expires_at.0)
             .arg(successor.refresh_expires_at.max(successor.access_expires_at).0)
-            .arg(u64::try_from(rotation.grace.as_millis()).unwrap_or(u64::MAX))
+            .arg(millis(rotation.grace))
             .arg(REMEMBERED)
             .arg(rotation.now.0)
             .arg(self.shared.retention.margin());
@@ -256,29 +257,21 @@ impl Store for Redis {
         let family = family_of(id.as_str());
         let family_text = family.as_ref().map_or("", |family| family.as_str());
         let mut invocation = self.script(&self.shared.scripts.revoke_token);
+        let keys = &self.shared.keys;
         invocation
-            .key(self.shared.keys.family(family_text))
+            .key(keys.family(family_text))
+            .key(keys.adoption(caller, id))
             .arg(family_text)
             .arg(caller.as_str())
             .arg(id.as_str())
             .arg(self.shared.retention.longest(now).0)
-            .arg(self.shared.retention.margin());
-        let (answer, expires_at): (String, i64) = self.run(&invocation).await?;
-        let (outcome, entry) = match (answer.as_str(), family) {
-            ("family", Some(family)) => (RevokeOutcome::Family(family.clone()), Entry::Family(family)),
-            (answer, _) => {
-                let outcome = match answer {
-                    "foreign" => RevokeOutcome::Foreign,
-                    _ => RevokeOutcome::TokenListed,
-                };
-                let (user, id) = (caller.clone(), id.clone());
-                (outcome, Entry::Token { user, id })
-            }
-        };
-        self.merge(Some(Line {
-            entry,
-            expires_at: UnixSeconds(expires_at),
-        }));
+            .arg(self.shared.retention.margin())
+            .arg(keys.family_prefix());
+        let answer: Vec<String> = self.run(&invocation).await?;
+        let (outcome, lines) = read_revoked(&answer, caller, id, family).ok_or_else(unexpected)?;
+        for line in lines {
+            self.merge(Some(line));
+        }
         Ok(outcome)
     }
 
@@ -302,36 +295,38 @@ impl Store for Redis {
         Ok(epoch)
     }
 
-    async fn claim_adoption(
-        &self,
-        user: &UserId,
-        id: &TokenId,
-        until: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Result<Adoption, StoreError> {
-        let lives = self.shared.retention.beyond(until).since(now).max(1);
-        let mut command = redis::cmd("SET");
-        command
-            .arg(self.shared.keys.adopted(user, id))
-            .arg(now.0)
-            .arg("NX")
-            .arg("EX")
-            .arg(lives);
-        let claimed: Option<String> = self
-            .with(async |connection| command.query_async(connection).await)
-            .await?;
-        Ok(if claimed.is_some() {
-            Adoption::Claimed
-        } else {
-            Adoption::AlreadyClaimed
-        })
+    async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
+        let mut invocation = self.adoption(&self.shared.scripts.claim_adoption, &claim.token);
+        invocation
+            .arg(&claim.owner)
+            .arg(millis(claim.lease))
+            .arg(millis(claim.grace));
+        let answer: Vec<String> = self.run(&invocation).await?;
+        read_adoption(&answer).ok_or_else(unexpected)
     }
 
-    async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError> {
-        let mut command = redis::cmd("DEL");
-        command.arg(self.shared.keys.adopted(user, id));
-        self.with(async |connection| command.query_async(connection).await)
-            .await
+    async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError> {
+        let pair = &adopt.pair;
+        let mut invocation = self.adoption(&self.shared.scripts.adopt, &adopt.token);
+        invocation
+            .key(self.shared.keys.family(adopt.family.as_str()))
+            .arg(millis(adopt.grace))
+            .arg(known_epoch)
+            .arg(adopt.family.as_str())
+            .arg(encode(pair).map_err(|_| unexpected())?)
+            .arg(pair.refresh.as_str())
+            .arg(pair.refresh_expires_at.0)
+            .arg(pair.refresh_expires_at.max(pair.access_expires_at).0);
+        let answer: Vec<String> = self.run(&invocation).await?;
+        read_adoption(&answer).ok_or_else(unexpected)
+    }
+
+    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
+        let mut invocation = self.script(&self.shared.scripts.release_adoption);
+        invocation
+            .key(self.shared.keys.adoption(&token.user, &token.id))
+            .arg(owner);
+        self.run(&invocation).await
     }
 
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError> {
@@ -350,6 +345,20 @@ impl Store for Redis {
 }
 
 impl Redis {
+    /// Begins an invocation with what the scripts about a token of the gateway's take.
+    fn adoption<'a>(&self, script: &'a redis::Script, token: &ForeignToken) -> ScriptInvocation<'a> {
+        let keys = &self.shared.keys;
+        let mut invocation = self.script(script);
+        invocation
+            .key(keys.adoption(&token.user, &token.id))
+            .key(keys.epoch(&token.user))
+            .arg(token.user.as_str())
+            .arg(token.id.as_str())
+            .arg(token.issued_at.0)
+            .arg(self.shared.retention.beyond(token.expires_at).0);
+        invocation
+    }
+
     /// INVARIANT(own changes at once): what this replica changed is on its own list before it answers; test
     /// `tests::suite::what_was_revoked_is_refused_at_once`.
     fn merge(&self, line: Option<Line>) {
@@ -357,6 +366,55 @@ impl Redis {
             self.shared.replica.merge(&line);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn read_adoption(answer: &[String]) -> Option<Adoption> {
+    let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
+    Some(match *texts.as_slice() {
+        ["claimed"] => Adoption::Claimed,
+        ["busy"] => Adoption::Busy,
+        ["done", epoch, pair] => Adoption::Done(decode(pair)?, epoch.parse().ok()?),
+        ["spent"] => Adoption::Spent,
+        ["revoked"] => Adoption::Revoked,
+        _ => return None,
+    })
+}
+
+/// What a revocation came to, and the lines that it adds to the list.
+fn read_revoked(
+    answer: &[String],
+    caller: &UserId,
+    id: &TokenId,
+    family: Option<FamilyId>,
+) -> Option<(RevokeOutcome, Vec<Line>)> {
+    let line = |entry, expires_at: &str| {
+        let expires_at = UnixSeconds(expires_at.parse().ok()?);
+        Some(Line { entry, expires_at })
+    };
+    let token = || Entry::Token {
+        user: caller.clone(),
+        id: id.clone(),
+    };
+    let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
+    Some(match *texts.as_slice() {
+        ["family", expires_at] => {
+            let family = family?;
+            let ended = line(Entry::Family(family.clone()), expires_at)?;
+            (RevokeOutcome::Family(family), vec![ended])
+        }
+        ["adopted", expires_at, family, ends_at] => {
+            let family = FamilyId::parse(family).ok()?;
+            let ended = line(Entry::Family(family.clone()), ends_at)?;
+            (RevokeOutcome::Family(family), vec![line(token(), expires_at)?, ended])
+        }
+        ["foreign", expires_at] => (RevokeOutcome::Foreign, vec![line(token(), expires_at)?]),
+        ["token", expires_at] => (RevokeOutcome::TokenListed, vec![line(token(), expires_at)?]),
+        _ => return None,
+    })
 }
 
 fn read_rotated(answer: &[String], rotation: &Rotation) -> Option<(Rotated, Option<Line>)> {

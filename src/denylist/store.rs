@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 
+use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::trouble::Trouble;
 
 /// Why there is no answer. Nothing is known about the effect: it may have happened.
@@ -32,6 +33,20 @@ pub struct NewFamily {
     pub access_expires_at: UnixSeconds,
     /// The refresh token's `exp`.
     pub refresh_expires_at: UnixSeconds,
+}
+
+impl NewFamily {
+    /// The session that starts with this pair.
+    pub fn new(family: FamilyId, user: UserId, pair: &Successor) -> Self {
+        Self {
+            family,
+            user,
+            refresh: pair.refresh.clone(),
+            issued_at: pair.issued_at,
+            access_expires_at: pair.access_expires_at,
+            refresh_expires_at: pair.refresh_expires_at,
+        }
+    }
 }
 
 /// The claims of a pair of tokens, so that they can be signed again.
@@ -127,15 +142,6 @@ impl RevokeOutcome {
     }
 }
 
-/// What became of claiming a refresh token that the gateway issued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adoption {
-    /// It is ours to exchange, once.
-    Claimed,
-    /// Somebody has claimed it before.
-    AlreadyClaimed,
-}
-
 /// The epoch that follows. It also grows with the time, so that an epoch that the store has dropped or lost is never given
 /// out again while a token of it can be good.
 pub(crate) fn next_epoch(current: u64, now: UnixSeconds) -> u64 {
@@ -155,16 +161,13 @@ pub(crate) trait Store: Send + Sync {
     async fn revoke_token(&self, caller: &UserId, id: &TokenId, now: UnixSeconds) -> Result<RevokeOutcome, StoreError>;
     /// Revokes everything that a user was issued so far and answers the new epoch.
     async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<u64, StoreError>;
-    /// Claims a foreign refresh token id, once, until it expires.
-    async fn claim_adoption(
-        &self,
-        user: &UserId,
-        id: &TokenId,
-        until: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Result<Adoption, StoreError>;
-    /// Gives a claim back, after an exchange that did not happen.
-    async fn release_adoption(&self, user: &UserId, id: &TokenId) -> Result<(), StoreError>;
+    /// Claims a refresh token of the gateway's, or says why not.
+    async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError>;
+    /// Starts the family that a token has become, unless the token was revoked meanwhile or has become one before.
+    /// `known_epoch` is as in [`Store::open_family`].
+    async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError>;
+    /// Gives an attempt's claim back, after an exchange that did not happen.
+    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError>;
     /// Drops what expired long enough ago.
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError>;
     /// Stops: what was accepted is finished, files are closed.

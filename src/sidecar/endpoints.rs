@@ -129,7 +129,7 @@ impl Endpoints {
         };
         Self {
             desk: Arc::new(desk),
-            adoptions: Adoptions::new(gateway, tokens.refresh_grace),
+            adoptions: Adoptions::new(gateway),
             metrics,
         }
     }

@@ -3,6 +3,7 @@
 use gateward_auth::{FamilyId, UnixSeconds, UserId};
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use crate::adoption;
 use crate::entry::{Entry, Line};
 use crate::family::Record;
 use crate::replica::{Replica, SLACK_SECONDS};
@@ -13,8 +14,8 @@ const REVOKED: TableDefinition<'_, &str, i64> = TableDefinition::new("revoked");
 const EPOCHS: TableDefinition<'_, &str, (u64, i64, i64)> = TableDefinition::new("epochs");
 /// Family → expiry, record as JSON.
 const FAMILIES: TableDefinition<'_, &str, (i64, &[u8])> = TableDefinition::new("families");
-/// User, tab, token id → expiry.
-const ADOPTED: TableDefinition<'_, &str, i64> = TableDefinition::new("adopted");
+/// User, tab, token id → expiry, record as JSON.
+const ADOPTIONS: TableDefinition<'_, &str, (i64, &[u8])> = TableDefinition::new("adoptions");
 
 /// Rows that one step of a purge looks at, so that nobody waits long for the writer.
 const PURGE_STEP: usize = 2000;
@@ -24,7 +25,7 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), redb::Error> 
     transaction.open_table(REVOKED)?;
     transaction.open_table(EPOCHS)?;
     transaction.open_table(FAMILIES)?;
-    transaction.open_table(ADOPTED)?;
+    transaction.open_table(ADOPTIONS)?;
     Ok(())
 }
 
@@ -119,24 +120,34 @@ pub(super) fn keep_family(
     Ok(())
 }
 
-/// Claims a key; false when it is taken.
-pub(super) fn claim(
-    transaction: &WriteTransaction,
-    key: &str,
-    until: UnixSeconds,
-    now: UnixSeconds,
-) -> Result<bool, redb::Error> {
-    let mut table = transaction.open_table(ADOPTED)?;
-    let taken = table.get(key)?.is_some_and(|expiry| now.0 < expiry.value());
-    if !taken {
-        table.insert(key, until.0)?;
-    }
-    Ok(!taken)
+/// What is kept about a token of the gateway's, if anything is.
+pub(super) fn adoption(transaction: &WriteTransaction, key: &str) -> Result<Option<adoption::Record>, redb::Error> {
+    let table = transaction.open_table(ADOPTIONS)?;
+    let Some(row) = table.get(key)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(row.value().1)
+        .map(Some)
+        .map_err(|_| unreadable("adoptions"))
 }
 
-/// Gives a key back.
-pub(super) fn release(transaction: &WriteTransaction, key: &str) -> Result<(), redb::Error> {
-    transaction.open_table(ADOPTED)?.remove(key)?;
+/// Keeps what is known about a token of the gateway's.
+pub(super) fn keep_adoption(
+    transaction: &WriteTransaction,
+    key: &str,
+    record: &adoption::Record,
+    until: UnixSeconds,
+) -> Result<(), redb::Error> {
+    let json = serde_json::to_vec(record).map_err(|_| unreadable("adoptions"))?;
+    transaction
+        .open_table(ADOPTIONS)?
+        .insert(key, (until.0, json.as_slice()))?;
+    Ok(())
+}
+
+/// Forgets a token of the gateway's.
+pub(super) fn drop_adoption(transaction: &WriteTransaction, key: &str) -> Result<(), redb::Error> {
+    transaction.open_table(ADOPTIONS)?.remove(key)?;
     Ok(())
 }
 
@@ -162,7 +173,7 @@ impl Purge {
             0 => purge(transaction, REVOKED, &self.from, |expiry| expiry <= old)?,
             1 => purge(transaction, EPOCHS, &self.from, |(_, _, expiry)| expiry <= old)?,
             2 => purge(transaction, FAMILIES, &self.from, |(expiry, _)| expiry <= old)?,
-            3 => purge(transaction, ADOPTED, &self.from, |expiry| expiry <= old)?,
+            3 => purge(transaction, ADOPTIONS, &self.from, |(expiry, _)| expiry <= old)?,
             _ => return Ok(None),
         };
         Ok(Some(match next {

@@ -35,8 +35,14 @@ impl Keys {
         format!("{}epoch:{user}", self.prefix)
     }
 
-    /// Present: this refresh token of the gateway was claimed. A tab is in no id, so different pairs have different keys.
-    pub(super) fn adopted(&self, user: &UserId, id: &TokenId) -> String {
-        format!("{}adopted:{user}\t{id}", self.prefix)
+    /// What the key of every family begins with.
+    pub(super) fn family_prefix(&self) -> String {
+        self.family("")
+    }
+
+    /// Hash: who has the gateway exchange this refresh token of its, or what has become of it. A tab is in no id, so
+    /// different pairs have different keys.
+    pub(super) fn adoption(&self, user: &UserId, id: &TokenId) -> String {
+        format!("{}adoption:{user}\t{id}", self.prefix)
     }
 }

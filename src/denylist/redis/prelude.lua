@@ -57,3 +57,10 @@ local function end_family(key, family, last_expiry, margin)
   list('f\t' .. family, ends_at)
   return ends_at
 end
+
+-- Starts a family.
+local function open_family(key, user, refresh, expires_at, last_expiry)
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'user', user, 'live', refresh, 'expires_at', expires_at, 'last_expiry', last_expiry)
+  redis.call('EXPIREAT', key, whole(tonumber(last_expiry) + slack))
+end

@@ -3,8 +3,8 @@
 use redis::Script;
 
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
+    ($($file:literal),+) => {
+        Script::new(concat!(include_str!("prelude.lua"), $(include_str!($file)),+))
     };
 }
 
@@ -15,6 +15,9 @@ pub(super) struct Scripts {
     pub(super) rotate: Script,
     pub(super) revoke_token: Script,
     pub(super) revoke_user: Script,
+    pub(super) claim_adoption: Script,
+    pub(super) adopt: Script,
+    pub(super) release_adoption: Script,
     pub(super) write_back: Script,
     pub(super) purge: Script,
 }
@@ -26,6 +29,9 @@ impl Default for Scripts {
             rotate: script!("rotate.lua"),
             revoke_token: script!("revoke_token.lua"),
             revoke_user: script!("revoke_user.lua"),
+            claim_adoption: script!("adoption.lua", "claim_adoption.lua"),
+            adopt: script!("adoption.lua", "adopt.lua"),
+            release_adoption: script!("release_adoption.lua"),
             write_back: script!("write_back.lua"),
             purge: script!("purge.lua"),
         }

@@ -6,9 +6,10 @@ use gateward_auth::Standing;
 
 use super::redis_server::RedisServer;
 use super::support::{
-    HOUR, Session, TestClock, foreign_id, is_refused, now, open_loaded, retention, until, user, verified, within,
+    HOUR, Session, TestClock, adopt, claim, foreign, foreign_id, is_refused, now, open_loaded, retention, until, user,
+    verified, within,
 };
-use crate::{Denylist, Options, RedisOptions, RevokeOutcome, Rotated, open};
+use crate::{Adoption, Denylist, Options, RedisOptions, RevokeOutcome, Rotated, open};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -208,4 +209,23 @@ async fn two_fleets_with_different_prefixes_do_not_meet() {
     theirs.revoke_token(&user("ann"), &id, now()).await.unwrap();
     assert!(!is_refused(&ours, &verified(&user("bob"), &id, None, now())));
     assert_eq!((ours.health().entries, theirs.health().entries), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_replica_adopts_all_answer_for() {
+    let server = RedisServer::start().await;
+    let [first, second, third] = fleet(&server).await;
+    let token = foreign("ann");
+    assert_eq!(
+        first.claim_adoption(&claim(&token, "a")).await.unwrap(),
+        Adoption::Claimed
+    );
+    assert_eq!(
+        second.claim_adoption(&claim(&token, "b")).await.unwrap(),
+        Adoption::Busy
+    );
+    let done = first.adopt(&adopt(&token), now()).await.unwrap();
+    for list in [&second, &third] {
+        assert_eq!(list.claim_adoption(&claim(&token, "b")).await.unwrap(), done);
+    }
 }

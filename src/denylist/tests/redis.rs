@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use gateward_auth::{Secret, Standing, UnixSeconds};
+use gateward_auth::{Secret, Standing};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::redis_server::RedisServer;
 use super::support::{
-    Session, TestClock, foreign_id, is_refused, now, open_loaded, retention, until, user, verified, within,
+    Session, TestClock, adopt, claim, foreign, foreign_id, is_refused, now, open_loaded, retention, until, user,
+    verified, within,
 };
 use super::wire::Wire;
 use crate::{Denylist, Options, RedisOptions, Rotated, StoreError, Trouble, open};
@@ -137,10 +138,10 @@ async fn a_redis_user_needs_only_what_the_options_say() {
     list.revoke_token(&session.user, &session.access, now()).await.unwrap();
     list.revoke_user(&session.user, now()).await.unwrap();
     list.revoke_user(&session.user, now()).await.unwrap();
-    list.claim_adoption(&session.user, &foreign_id(), now().plus(9), now())
-        .await
-        .unwrap();
-    list.release_adoption(&session.user, &foreign_id()).await.unwrap();
+    let token = foreign("bob");
+    list.claim_adoption(&claim(&token, "a")).await.unwrap();
+    list.release_adoption(&token, "a").await.unwrap();
+    list.adopt(&adopt(&token), now()).await.unwrap();
     list.store().purge(now().plus(10_000 * 3600)).await.unwrap();
     command(&server, &["FLUSHALL"]).await;
     until("it is written back", || list.stats().written_back == 2).await;
@@ -563,12 +564,11 @@ async fn every_key_of_ours_is_in_one_slot_and_ends_by_itself() {
     let session = Session::open(&list, "{ann}").await.refreshed(&list, GRACE).await;
     list.revoke_token(&session.user, &session.access, now()).await.unwrap();
     list.revoke_user(&session.user, now()).await.unwrap();
-    list.claim_adoption(&session.user, &foreign_id(), UnixSeconds(now().0 + 60), now())
-        .await
-        .unwrap();
+    list.claim_adoption(&claim(&foreign("bob"), "a")).await.unwrap();
+    list.adopt(&adopt(&foreign("bob")), now()).await.unwrap();
     let mut connection = direct(&server).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-    assert_eq!(keys.len(), 6, "{keys:?}");
+    assert_eq!(keys.len(), 8, "{keys:?}");
     let mut slots = std::collections::HashSet::new();
     for key in &keys {
         assert!(key.starts_with("{gateward}:"), "{key}");

@@ -5,9 +5,10 @@ use std::time::Duration;
 use gateward_auth::{RevokedBy, Standing, UnixSeconds};
 
 use super::support::{
-    HOUR, Place, Session, foreign_id, is_refused, now, retention, successor, token_of, until, user, verified, within,
+    HOUR, Place, Session, adopt, claim, foreign, foreign_id, is_refused, now, retention, successor, token_of, until,
+    user, verified, within,
 };
-use crate::{Adoption, Refused, RevokeOutcome, Rotated, ids};
+use crate::{Adoption, Claim, ForeignToken, Refused, RevokeOutcome, Rotated, ids};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -51,7 +52,11 @@ on_both_stores! {
     revoking_a_user_ends_refreshing_too
     an_epoch_is_never_given_out_again
     parallel_revocations_of_a_user_each_get_an_epoch_of_their_own
-    an_adoption_is_claimed_once
+    an_adoption_is_claimed_by_one_attempt
+    a_claim_that_nobody_finished_is_free_again
+    an_adopted_token_gets_the_same_pair_within_the_grace
+    what_was_revoked_while_the_gateway_was_asked_becomes_no_session
+    revoking_an_adopted_token_ends_what_it_has_become
     everything_is_there_after_a_restart
     names_with_strange_characters_are_kept_apart
     a_purge_keeps_what_matters
@@ -392,32 +397,152 @@ async fn parallel_revocations_of_a_user_each_get_an_epoch_of_their_own(place: &P
     assert_eq!(Some(&Session::open(&list, "ann").await.epoch), epochs.last());
 }
 
-async fn an_adoption_is_claimed_once(place: &Place) {
+async fn an_adoption_is_claimed_by_one_attempt(place: &Place) {
     let list = place.open().await;
-    let (ann, id, until) = (user("ann"), foreign_id(), now().plus(HOUR));
+    let token = foreign("ann");
     let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let (list, ann, id) = (list.clone(), ann.clone(), id.clone());
-            tokio::spawn(async move { list.claim_adoption(&ann, &id, until, now()).await.unwrap() })
+        .map(|attempt| {
+            let (list, claim) = (list.clone(), claim(&token, &attempt.to_string()));
+            tokio::spawn(async move { list.claim_adoption(&claim).await.unwrap() })
         })
         .collect();
-    let mut claimed = 0;
-    for task in tasks {
-        claimed += usize::from(task.await.unwrap() == Adoption::Claimed);
+    let mut claimed = Vec::new();
+    for (attempt, task) in tasks.into_iter().enumerate() {
+        match task.await.unwrap() {
+            Adoption::Claimed => claimed.push(attempt.to_string()),
+            other => assert_eq!(other, Adoption::Busy),
+        }
     }
-    assert_eq!(claimed, 1);
+    let [owner] = &*claimed else { panic!("{claimed:?}") };
+    let elsewhere = ForeignToken {
+        user: user("bob"),
+        ..token.clone()
+    };
+    let ask = async |token: &ForeignToken, owner: &str| list.claim_adoption(&claim(token, owner)).await.unwrap();
+    assert_eq!(ask(&elsewhere, "a").await, Adoption::Claimed);
+    assert_eq!(ask(&token, owner).await, Adoption::Claimed, "the same attempt again");
+    list.release_adoption(&token, "somebody else").await.unwrap();
+    assert_eq!(ask(&token, "b").await, Adoption::Busy);
+    list.release_adoption(&token, owner).await.unwrap();
+    assert_eq!(ask(&token, "b").await, Adoption::Claimed);
+}
+
+async fn a_claim_that_nobody_finished_is_free_again(place: &Place) {
+    let list = place.open().await;
+    let token = foreign("ann");
+    let short = Claim {
+        lease: Duration::from_millis(200),
+        ..claim(&token, "crashed")
+    };
+    assert_eq!(list.claim_adoption(&short).await.unwrap(), Adoption::Claimed);
     assert_eq!(
-        list.claim_adoption(&user("bob"), &id, until, now()).await.unwrap(),
+        list.claim_adoption(&claim(&token, "next")).await.unwrap(),
+        Adoption::Busy
+    );
+    within("the lease ends", async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while list.claim_adoption(&claim(&token, "next")).await.unwrap() == Adoption::Busy {
+            ticks.tick().await;
+        }
+    })
+    .await;
+    assert_eq!(
+        list.claim_adoption(&claim(&token, "third")).await.unwrap(),
+        Adoption::Busy
+    );
+    // Whom the gateway has answered after all, loses nothing.
+    let late = adopt(&token);
+    let done = Adoption::Done(late.pair.clone(), 0);
+    assert_eq!(list.adopt(&late, now()).await.unwrap(), done);
+    assert_eq!(list.claim_adoption(&claim(&token, "next")).await.unwrap(), done);
+}
+
+async fn an_adopted_token_gets_the_same_pair_within_the_grace(place: &Place) {
+    let list = place.open().await;
+    let epoch = list.revoke_user(&user("ann"), now().minus(HOUR)).await.unwrap();
+    let token = foreign("ann");
+    assert_eq!(
+        list.claim_adoption(&claim(&token, "a")).await.unwrap(),
         Adoption::Claimed
     );
-    list.release_adoption(&ann, &id).await.unwrap();
+    let adoption = adopt(&token);
+    let done = Adoption::Done(adoption.pair.clone(), epoch);
+    assert_eq!(list.adopt(&adoption, now()).await.unwrap(), done);
     assert_eq!(
-        list.claim_adoption(&ann, &id, until, now()).await.unwrap(),
-        Adoption::Claimed
+        list.adopt(&adopt(&token), now()).await.unwrap(),
+        done,
+        "another one is late"
     );
+    list.release_adoption(&token, "a").await.unwrap();
+    for owner in ["a", "b"] {
+        assert_eq!(list.claim_adoption(&claim(&token, owner)).await.unwrap(), done);
+    }
+    let session = Session {
+        user: token.user.clone(),
+        family: adoption.family,
+        access: adoption.pair.access,
+        refresh: adoption.pair.refresh,
+        epoch,
+    };
+    session.refreshed(&list, GRACE).await;
+    let without = Claim {
+        grace: Duration::ZERO,
+        ..claim(&token, "b")
+    };
+    assert_eq!(list.claim_adoption(&without).await.unwrap(), Adoption::Spent);
+}
+
+async fn what_was_revoked_while_the_gateway_was_asked_becomes_no_session(place: &Place) {
+    let list = place.open().await;
+    let (by_id, by_user) = (foreign("ann"), foreign("bob"));
+    for token in [&by_id, &by_user] {
+        assert_eq!(
+            list.claim_adoption(&claim(token, "a")).await.unwrap(),
+            Adoption::Claimed
+        );
+    }
+    list.revoke_token(&by_id.user, &by_id.id, now()).await.unwrap();
+    list.revoke_user(&by_user.user, now()).await.unwrap();
+    for token in [&by_id, &by_user] {
+        // The store alone: the list in memory may be behind.
+        assert_eq!(list.store().adopt(&adopt(token), 0).await.unwrap(), Adoption::Revoked);
+        assert_eq!(list.adopt(&adopt(token), now()).await.unwrap(), Adoption::Revoked);
+        assert_eq!(
+            list.claim_adoption(&claim(token, "b")).await.unwrap(),
+            Adoption::Revoked
+        );
+    }
+    let later = ForeignToken {
+        issued_at: now().plus(60),
+        ..foreign("bob")
+    };
+    assert!(matches!(
+        list.adopt(&adopt(&later), now()).await.unwrap(),
+        Adoption::Done(..)
+    ));
+}
+
+async fn revoking_an_adopted_token_ends_what_it_has_become(place: &Place) {
+    let list = place.open().await;
+    let token = foreign("ann");
+    let adoption = adopt(&token);
+    assert!(matches!(
+        list.adopt(&adoption, now()).await.unwrap(),
+        Adoption::Done(..)
+    ));
+    let access = verified(&token.user, &adoption.pair.access, Some((&adoption.family, 0)), now());
+    let strange = list.revoke_token(&user("bob"), &token.id, now()).await.unwrap();
     assert_eq!(
-        list.claim_adoption(&ann, &id, until, now()).await.unwrap(),
-        Adoption::AlreadyClaimed
+        (strange, is_refused(&list, &access)),
+        (RevokeOutcome::TokenListed, false)
+    );
+    let ended = list.revoke_token(&token.user, &token.id, now()).await.unwrap();
+    assert_eq!(ended, RevokeOutcome::Family(adoption.family.clone()));
+    assert!(is_refused(&list, &access));
+    assert!(is_refused(&list, &verified(&token.user, &token.id, None, now())));
+    assert_eq!(
+        list.claim_adoption(&claim(&token, "a")).await.unwrap(),
+        Adoption::Revoked
     );
 }
 
@@ -429,11 +554,10 @@ async fn everything_is_there_after_a_restart(place: &Place) {
     list.revoke_token(&dead.user, &dead.access, now()).await.unwrap();
     let gone = Session::open(&list, "bob").await;
     let epoch = list.revoke_user(&gone.user, now()).await.unwrap();
-    let (id, adopted) = (foreign_id(), foreign_id());
+    let (id, claimed, adopted) = (foreign_id(), foreign("cid"), foreign("cid"));
     list.revoke_token(&user("cid"), &id, now()).await.unwrap();
-    list.claim_adoption(&user("cid"), &adopted, now().plus(HOUR), now())
-        .await
-        .unwrap();
+    list.claim_adoption(&claim(&claimed, "a")).await.unwrap();
+    let done = list.adopt(&adopt(&adopted), now()).await.unwrap();
     list.close().await;
     drop(list);
 
@@ -443,11 +567,11 @@ async fn everything_is_there_after_a_restart(place: &Place) {
     assert!(is_refused(&list, &verified(&user("cid"), &id, None, now())));
     assert_eq!(list.health().entries, 3);
     assert_eq!(Session::open(&list, "bob").await.epoch, epoch);
-    let claim = list
-        .claim_adoption(&user("cid"), &adopted, now().plus(HOUR), now())
-        .await
-        .unwrap();
-    assert_eq!(claim, Adoption::AlreadyClaimed);
+    assert_eq!(
+        list.claim_adoption(&claim(&claimed, "b")).await.unwrap(),
+        Adoption::Busy
+    );
+    assert_eq!(list.claim_adoption(&claim(&adopted, "b")).await.unwrap(), done);
     assert!(
         matches!(list.rotate(alive.rotation(GRACE)).await.unwrap(), Rotated::Replayed(pair, 0)
         if pair.refresh == spent.refresh && pair.scopes == successor(&alive.family).scopes)

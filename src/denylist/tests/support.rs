@@ -11,7 +11,8 @@ use gateward_auth::{
 
 use super::redis_server::RedisServer;
 use crate::{
-    Clock, Denylist, NewFamily, Options, RedisOptions, Retention, Rotated, Rotation, Successor, clock, ids, open,
+    Adopt, Claim, Clock, Denylist, ForeignToken, NewFamily, Options, RedisOptions, Retention, Rotated, Rotation,
+    Successor, clock, ids, open,
 };
 
 /// Nothing in these tests takes this long, unless it is broken.
@@ -130,6 +131,37 @@ pub(super) fn token_of(family: &FamilyId) -> TokenId {
 
 pub(super) fn foreign_id() -> TokenId {
     token_of(&ids::new_family(bytes()))
+}
+
+/// A refresh token that the gateway issued a minute ago.
+pub(super) fn foreign(user_name: &str) -> ForeignToken {
+    ForeignToken {
+        user: user(user_name),
+        id: foreign_id(),
+        issued_at: now().minus(60),
+        expires_at: now().plus(HOUR),
+    }
+}
+
+/// An attempt to adopt it.
+pub(super) fn claim(token: &ForeignToken, owner: &str) -> Claim {
+    Claim {
+        token: token.clone(),
+        owner: owner.to_owned(),
+        lease: Duration::from_secs(30),
+        grace: Duration::from_secs(10),
+    }
+}
+
+/// The end of an attempt, with a new family.
+pub(super) fn adopt(token: &ForeignToken) -> Adopt {
+    let family = ids::new_family(bytes());
+    Adopt {
+        token: token.clone(),
+        pair: successor(&family),
+        family,
+        grace: Duration::from_secs(10),
+    }
 }
 
 /// A login session as a client has it: the latest pair.

@@ -2,27 +2,36 @@
 //! goes on as one of ours (DESIGN §6).
 //!
 //! So what the gateway has rotated or revoked stays dead. The pair that the gateway makes is dropped unread. The store
-//! notes each token that is being adopted, so that of several replicas one asks; requests to the same process with the
-//! same token share one answer, also within `refresh_grace` afterwards.
+//! notes who is at a token and what has become of it, so that of several replicas one asks, and all give the same answer,
+//! also within `refresh_grace` afterwards; requests to the same process share one attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId, VerifiedToken};
+use gateward_auth::{TokenId, UnixSeconds, UserId, VerifiedToken};
 use gateward_boot::random;
-use gateward_denylist::{Adoption, NewFamily, Successor, ids};
+use gateward_contract::uuid;
+use gateward_denylist::{Adopt, Adoption, Claim, ForeignToken, Successor, ids};
 use gateward_policy::{GatewayRequest, Policy};
 use moka::sync::Cache;
+use tokio::time::{Instant, sleep};
 
 use super::audit::{self, Event};
 use super::{Desk, EndpointAnswer, EndpointRefusal};
 use crate::flight::Flights;
 use crate::gateway::{Exchange, Gateway, GatewayError};
 
-/// Adopted tokens that are remembered at once. Adoption is a matter of the first days: these are plenty.
+/// Exchanged tokens that are remembered at once. Adoption is a matter of the first days: these are plenty.
 const REMEMBERED: u64 = 1000;
 /// How long a process remembers that the gateway has exchanged a token whose family could not be stored yet.
 const UNSTORED: Duration = Duration::from_secs(600);
+/// How long nobody else asks the gateway: longer than it may take to answer. After that whoever claimed the token is taken
+/// for dead, and the gateway decides whether it has exchanged it.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long a request waits for another replica that is at the same token, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(12);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whose token, and which.
 type Presented = (UserId, TokenId);
@@ -31,35 +40,17 @@ type Presented = (UserId, TokenId);
 pub(super) struct Adoptions {
     gateway: Arc<Gateway>,
     flights: Flights<Presented, Result<EndpointAnswer, EndpointRefusal>>,
-    memory: Memory,
-}
-
-#[derive(Clone)]
-struct Memory {
     /// Exchanged at the gateway, and not yet a family of ours: the store was away just then. A retry goes on from here,
     /// because the gateway would not exchange the token twice.
     exchanged: Cache<Presented, ()>,
-    /// Adopted a moment ago: the same pair is signed again for whoever lost the answer.
-    adopted: Cache<Presented, Adopted>,
-}
-
-#[derive(Clone)]
-struct Adopted {
-    family: FamilyId,
-    epoch: u64,
-    pair: Successor,
 }
 
 impl Adoptions {
-    pub(super) fn new(gateway: Arc<Gateway>, grace: Duration) -> Self {
-        let memory = Memory {
-            exchanged: Cache::builder().max_capacity(REMEMBERED).time_to_live(UNSTORED).build(),
-            adopted: Cache::builder().max_capacity(REMEMBERED).time_to_live(grace).build(),
-        };
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
         Self {
             gateway,
             flights: Flights::new(),
-            memory,
+            exchanged: Cache::builder().max_capacity(REMEMBERED).time_to_live(UNSTORED).build(),
         }
     }
 
@@ -80,12 +71,16 @@ impl Adoptions {
         let candidate = Candidate {
             desk: Arc::clone(desk),
             gateway: Arc::clone(&self.gateway),
-            memory: self.memory.clone(),
+            exchanged: self.exchanged.clone(),
             request: request.clone(),
             raw: raw.to_owned(),
-            user: token.user().clone(),
-            id: token.id().clone(),
-            expires_at: token.expires_at(),
+            token: ForeignToken {
+                user: token.user().clone(),
+                id: token.id().clone(),
+                issued_at: token.issued_at(),
+                expires_at: token.expires_at(),
+            },
+            attempt: uuid(random::bytes()),
             now,
         };
         // A task of its own: once the gateway has been asked, the answer must not get lost with a client's connection.
@@ -101,83 +96,116 @@ impl Adoptions {
 struct Candidate {
     desk: Arc<Desk>,
     gateway: Arc<Gateway>,
-    memory: Memory,
+    exchanged: Cache<Presented, ()>,
     request: GatewayRequest,
     raw: String,
-    user: UserId,
-    id: TokenId,
-    expires_at: UnixSeconds,
+    token: ForeignToken,
+    /// A word that no other attempt has, here or on another replica.
+    attempt: String,
     now: UnixSeconds,
 }
 
 impl Candidate {
     async fn adopt(self, scopes: Vec<Box<str>>) -> Result<EndpointAnswer, EndpointRefusal> {
-        let presented = (self.user.clone(), self.id.clone());
-        if let Some(adopted) = self.memory.adopted.get(&presented) {
-            return Ok(self
-                .desk
-                .sign(&self.user, &adopted.family, adopted.epoch, &adopted.pair));
+        let presented = (self.token.user.clone(), self.token.id.clone());
+        if !self.exchanged.contains_key(&presented) {
+            match self.claim().await? {
+                Adoption::Claimed => {
+                    self.exchange().await?;
+                    self.exchanged.insert(presented.clone(), ());
+                }
+                known @ (Adoption::Busy | Adoption::Done(..) | Adoption::Spent | Adoption::Revoked) => {
+                    return self.answer(known);
+                }
+            }
         }
-        if !self.memory.exchanged.contains_key(&presented) {
-            self.exchange().await?;
-            self.memory.exchanged.insert(presented.clone(), ());
-        }
-        let adopted = self.open(scopes).await?;
-        audit::record(&Event::Adopted {
-            user: &self.user,
-            family: &adopted.family,
-            token: &adopted.pair.access,
-            presented: &self.id,
-        });
-        let answer = self
-            .desk
-            .sign(&self.user, &adopted.family, adopted.epoch, &adopted.pair);
-        self.memory.exchanged.invalidate(&presented);
-        self.memory.adopted.insert(presented, adopted);
-        Ok(answer)
+        let adoption = self.open(scopes).await?;
+        self.exchanged.invalidate(&presented);
+        self.answer(adoption)
     }
 
-    /// INVARIANT(exchanged once): the gateway is asked only by whoever holds the store's claim, and the claim is given
-    /// back only when the gateway gave no answer. Held by `a_gateways_refresh_token_is_exchanged_once`.
-    async fn exchange(&self) -> Result<(), EndpointRefusal> {
-        let denylist = &self.desk.denylist;
-        match denylist
-            .claim_adoption(&self.user, &self.id, self.expires_at, self.now)
-            .await?
-        {
-            Adoption::Claimed => {}
-            Adoption::AlreadyClaimed => return Err(EndpointRefusal::Unauthorized("refresh_adopted_before")),
+    /// The claim, or what became of another one, for which this waits.
+    async fn claim(&self) -> Result<Adoption, EndpointRefusal> {
+        let claim = Claim {
+            token: self.token.clone(),
+            owner: self.attempt.clone(),
+            lease: LEASE,
+            grace: self.desk.refresh_grace,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let adoption = self.desk.denylist.claim_adoption(&claim).await?;
+            if adoption != Adoption::Busy || Instant::now() >= deadline {
+                return Ok(adoption);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// INVARIANT(exchanged once): the gateway is asked only by whoever holds the store's claim, so by one at a time. Held
+    /// by `a_gateways_refresh_token_is_exchanged_once`.
+    async fn exchange(&self) -> Result<(), EndpointRefusal> {
         match self.gateway.exchange(&self.request, &self.raw).await {
             Ok(Exchange::Exchanged) => Ok(()),
-            Ok(Exchange::Refused) => Err(EndpointRefusal::Unauthorized("gateway_refused_refresh")),
+            Ok(Exchange::Refused) => {
+                self.release().await;
+                Err(EndpointRefusal::Unauthorized("gateway_refused_refresh"))
+            }
             Err(error) => {
-                self.release(error).await;
+                self.regret(error);
+                self.release().await;
                 Err(EndpointRefusal::Unavailable(error.label()))
             }
         }
     }
 
+    fn regret(&self, cause: GatewayError) {
+        let user = &self.token.user;
+        tracing::warn!(%user, %cause, "a refresh token of the gateway could not be exchanged there");
+    }
+
     /// The gateway decides when the token comes again: if it had exchanged it after all, it will refuse.
-    async fn release(&self, cause: GatewayError) {
-        tracing::warn!(user = %self.user, %cause, "a refresh token of the gateway could not be exchanged there");
-        if let Err(error) = self.desk.denylist.release_adoption(&self.user, &self.id).await {
-            tracing::warn!(user = %self.user, %error, "a refresh token stays claimed for adoption");
+    async fn release(&self) {
+        let user = &self.token.user;
+        if let Err(error) = self.desk.denylist.release_adoption(&self.token, &self.attempt).await {
+            tracing::warn!(%user, %error, "a refresh token stays claimed for adoption for a while");
         }
     }
 
-    async fn open(&self, scopes: Vec<Box<str>>) -> Result<Adopted, EndpointRefusal> {
+    async fn open(&self, scopes: Vec<Box<str>>) -> Result<Adoption, EndpointRefusal> {
         let family = ids::new_family(random::bytes());
         let pair = self.desk.pair(&family, scopes, self.desk.access_ttl, self.now);
-        let session = NewFamily {
+        let adopt = Adopt {
+            token: self.token.clone(),
             family: family.clone(),
-            user: self.user.clone(),
-            refresh: pair.refresh.clone(),
-            issued_at: pair.issued_at,
-            access_expires_at: pair.access_expires_at,
-            refresh_expires_at: pair.refresh_expires_at,
+            pair: pair.clone(),
+            grace: self.desk.refresh_grace,
         };
-        let epoch = self.desk.denylist.open_family(session).await?;
-        Ok(Adopted { family, epoch, pair })
+        let adoption = self.desk.denylist.adopt(&adopt, self.now).await?;
+        if matches!(&adoption, Adoption::Done(known, _) if *known == pair) {
+            audit::record(&Event::Adopted {
+                user: &self.token.user,
+                family: &family,
+                token: &pair.access,
+                presented: &self.token.id,
+            });
+        }
+        Ok(adoption)
+    }
+
+    fn answer(&self, adoption: Adoption) -> Result<EndpointAnswer, EndpointRefusal> {
+        match adoption {
+            Adoption::Done(pair, epoch) => self.sign(&pair, epoch),
+            Adoption::Spent => Err(EndpointRefusal::Unauthorized("refresh_adopted_before")),
+            Adoption::Revoked => Err(EndpointRefusal::Unauthorized("refresh_revoked")),
+            Adoption::Busy | Adoption::Claimed => Err(EndpointRefusal::Unavailable("adoption_busy")),
+        }
+    }
+
+    fn sign(&self, pair: &Successor, epoch: u64) -> Result<EndpointAnswer, EndpointRefusal> {
+        let family = ids::family_of(pair.access.as_str()).ok_or(EndpointRefusal::Unavailable("adoption_failed"))?;
+        Ok(self.desk.sign(&self.token.user, &family, epoch, pair))
     }
 }

@@ -60,14 +60,7 @@ impl Desk {
         let family = ids::new_family(random::bytes());
         let scopes = scopes.into_iter().map(String::into_boxed_str).collect();
         let pair = self.pair(&family, scopes, lifetime, now);
-        let session = NewFamily {
-            family: family.clone(),
-            user: grant.user().clone(),
-            refresh: pair.refresh.clone(),
-            issued_at: pair.issued_at,
-            access_expires_at: pair.access_expires_at,
-            refresh_expires_at: pair.refresh_expires_at,
-        };
+        let session = NewFamily::new(family.clone(), grant.user().clone(), &pair);
         // INVARIANT(durable before signed): no token exists before the store has its family. Held by
         // `nothing_is_issued_while_the_store_is_away`.
         let epoch = self.denylist.open_family(session).await?;
