@@ -51,7 +51,7 @@ fn seen(resolution: &Resolution<'_>) -> usize {
     match resolution {
         Resolution::Route { path, .. } => path.as_str().len(),
         Resolution::Unmatched { user_api, .. } => usize::from(*user_api),
-        Resolution::Ambiguous(error) => error.label().len(),
+        Resolution::Ambiguous { error, .. } => error.label().len(),
     }
 }
 

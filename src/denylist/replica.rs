@@ -9,6 +9,7 @@ use gateward_auth::{FamilyId, RevokedBy, TokenId, UnixSeconds, UserId, VerifiedT
 use papaya::{Equivalent, HashMap};
 
 use crate::entry::{Entry, Line};
+use crate::ids::family_of;
 
 /// A line is kept this long after it stopped to matter, in memory and in the stores, so that a clock that jumps ahead and
 /// comes back, or is wrong on one replica, does not lose what is still needed.
@@ -51,6 +52,8 @@ impl<'a> From<&'a VerifiedToken> for Subject<'a> {
 #[derive(Default)]
 pub(crate) struct Replica {
     tokens: Shelf<TokenKey, Mark>,
+    /// What the ids of `tokens` say about the sessions that they name: see [`Replica::find`].
+    sessions: Shelf<SessionKey, Mark>,
     families: Shelf<FamilyId, Mark>,
     users: Shelf<UserId, UserMark>,
     writers: Mutex<()>,
@@ -91,6 +94,25 @@ impl Equivalent<TokenKey> for TokenRef<'_> {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SessionKey {
+    user: UserId,
+    family: FamilyId,
+}
+
+/// As [`TokenRef`].
+#[derive(Hash)]
+struct SessionRef<'a> {
+    user: &'a UserId,
+    family: &'a FamilyId,
+}
+
+impl Equivalent<SessionKey> for SessionRef<'_> {
+    fn equivalent(&self, key: &SessionKey) -> bool {
+        *self.user == key.user && *self.family == key.family
+    }
+}
+
 /// When a line stops to matter, and the last comparison with the store that met it there.
 #[derive(Debug)]
 struct Mark {
@@ -118,6 +140,9 @@ struct UserMark {
 impl Replica {
     /// Is this token on the list, and for what?
     ///
+    /// A listed id ends the whole session that it names: a store that has lost the session's data cannot list that, but
+    /// the id says which one it was.
+    ///
     /// INVARIANT(known revocations are final): this looks at nothing but the list; that the store is away changes no
     /// answer. Test `tests::redis::what_is_known_stays_refused_while_redis_is_away`.
     pub(crate) fn find(&self, token: Subject<'_>, now: UnixSeconds) -> Option<RevokedBy> {
@@ -130,10 +155,14 @@ impl Replica {
         ) {
             return Some(RevokedBy::Token);
         }
-        if let Some(family) = token.family
-            && self.families.has(family, |mark| mark.live(now))
-        {
-            return Some(RevokedBy::Family);
+        if let Some(family) = token.family {
+            let session = SessionRef {
+                user: token.user,
+                family,
+            };
+            if self.families.has(family, |mark| mark.live(now)) || self.sessions.has(&session, |mark| mark.live(now)) {
+                return Some(RevokedBy::Family);
+            }
         }
         self.users
             .has(token.user, |user| user.mark.live(now) && user.refuses(token))
@@ -156,6 +185,14 @@ impl Replica {
         let expires_at = line.expires_at.0;
         match &line.entry {
             Entry::Token { user, id } => {
+                if let Some(family) = family_of(id.as_str()) {
+                    let user = user.clone();
+                    self.sessions.put(
+                        SessionKey { user, family },
+                        |mark| mark.raise(expires_at, scan),
+                        || Mark::new(expires_at, scan),
+                    );
+                }
                 let key = TokenKey {
                     user: user.clone(),
                     id: id.clone(),
@@ -251,6 +288,7 @@ impl Replica {
     /// Drops what stopped to matter long enough ago. Takes time in proportion to the list: not for an async thread.
     pub(crate) fn sweep(&self, now: UnixSeconds) {
         self.tokens.sweep(|| self.write(), |mark| mark.swept(now));
+        self.sessions.sweep(|| self.write(), |mark| mark.swept(now));
         self.families.sweep(|| self.write(), |mark| mark.swept(now));
         self.users.sweep(|| self.write(), |user| user.mark.swept(now));
     }

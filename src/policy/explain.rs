@@ -80,7 +80,7 @@ impl Policy {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
         let mut told = Explanation::new(self, method, path);
         match self.resolve(method, path.as_bytes()) {
-            Resolution::Ambiguous(error) => told.refuse(400, error.label()),
+            Resolution::Ambiguous { error, .. } => told.refuse(400, error.label()),
             Resolution::Unmatched { area: Area::Open, .. } => told.refuse(404, NO_ROUTE),
             Resolution::Unmatched {
                 area: Area::Protected, ..

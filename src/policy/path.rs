@@ -92,6 +92,22 @@ pub enum PathError {
 }
 
 impl PathError {
+    /// Every way in which a path can be bad.
+    pub const ALL: [Self; 12] = [
+        Self::NotAbsolute,
+        Self::DotSegment,
+        Self::EmptySegment,
+        Self::EncodedSlash,
+        Self::Backslash,
+        Self::Control,
+        Self::NonAscii,
+        Self::BadEscape,
+        Self::DoubleEncoding,
+        Self::Parameters,
+        Self::Fragment,
+        Self::NotUtf8,
+    ];
+
     /// A word from a closed set, for logs and metrics.
     #[must_use]
     pub fn label(self) -> &'static str {

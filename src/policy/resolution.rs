@@ -25,7 +25,12 @@ pub enum Resolution<'p> {
         user_api: bool,
     },
     /// The path can be read in more than one way: 400.
-    Ambiguous(PathError),
+    Ambiguous {
+        /// Why.
+        error: PathError,
+        /// As far as it can be read, it is part of the user API.
+        user_api: bool,
+    },
 }
 
 impl Resolution<'_> {
@@ -34,8 +39,7 @@ impl Resolution<'_> {
     pub fn is_user_api(&self) -> bool {
         match self {
             Self::Route { path, .. } => path.is_user_api(),
-            Self::Unmatched { user_api, .. } => *user_api,
-            Self::Ambiguous(_) => false,
+            Self::Unmatched { user_api, .. } | Self::Ambiguous { user_api, .. } => *user_api,
         }
     }
 }

@@ -128,7 +128,10 @@ impl Router {
     pub(crate) fn resolve<'p>(&self, routes: &'p [Route], method: Option<Method>, raw: &[u8]) -> Resolution<'p> {
         let text = match path::normalise(raw) {
             Ok(text) => text,
-            Err(error) => return Resolution::Ambiguous(error),
+            Err(error) => {
+                let user_api = self.begins_protected(raw);
+                return Resolution::Ambiguous { error, user_api };
+            }
         };
         let request = Request::new(&text, self.twin);
         let found = method.and_then(|method| self.find(0, 0, self.looked_up(method), &request));
@@ -173,6 +176,23 @@ impl Router {
             .and_then(|(_, child)| self.find(*child, depth + 1, method, request))
             .or_else(|| self.find(node.name?, depth + 1, method, request))
             .or_else(|| self.ends.get(node.rests.get(method as usize).copied().flatten()?))
+    }
+
+    /// Whether a path that nobody can read as a whole begins with a protected prefix, for what goes with its refusal.
+    fn begins_protected(&self, raw: &[u8]) -> bool {
+        let Some(rest) = raw.strip_prefix(b"/") else {
+            return false;
+        };
+        self.protected.iter().any(|prefix| {
+            let mut segments = rest.split(|byte| *byte == b'/');
+            prefix.iter().all(|want| {
+                let have = segments.next().and_then(|segment| std::str::from_utf8(segment).ok());
+                match (want, have) {
+                    (Segment::Literal(want), Some(have)) => self.twin.same(want, have),
+                    _ => false,
+                }
+            })
+        })
     }
 
     fn is_protected(&self, request: &Request<'_>) -> bool {

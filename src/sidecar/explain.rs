@@ -6,11 +6,13 @@
 use gateward_auth::{Denial, Hs256Key, UnixSeconds, Verifier, credential};
 use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
-use gateward_policy::{Caller, Explanation, Policy, Verdict};
+use gateward_policy::{Action, Caller, Explanation, Policy, Resolution, Verdict};
 
 use crate::config::{Config, Provided, Source};
-use crate::gate;
-use crate::reload;
+use crate::context::Terms;
+use crate::forward::identity::Identity;
+use crate::reply::Refusal;
+use crate::{gate, headers, reload};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -69,7 +71,14 @@ pub fn explain(source: &Source, question: &Question, as_json: bool, now: UnixSec
         Ok(compiled) => compiled.policy,
         Err(problems) => return Report::broken(&problems, Exit::Failed),
     };
-    let told = ask(&policy, &config, question, now);
+    let identity = match Identity::new(&config.upstream) {
+        Ok(identity) => identity,
+        Err(error) => {
+            let problem = Diagnostic::error("configuration", "upstream", error.to_string());
+            return Report::broken(&[problem], Exit::Failed);
+        }
+    };
+    let told = ask(&policy, &config, &identity, question, now);
     let exit = match told.verdict {
         Verdict::Allow => Exit::Success,
         Verdict::Deny => Exit::Denied,
@@ -86,14 +95,32 @@ pub fn explain(source: &Source, question: &Question, as_json: bool, now: UnixSec
     }
 }
 
-fn ask(policy: &Policy, config: &Config, question: &Question, now: UnixSeconds) -> Explanation {
+fn ask(policy: &Policy, config: &Config, identity: &Identity, question: &Question, now: UnixSeconds) -> Explanation {
     let caller = match &question.asker {
         Asker::Nobody => Caller::Nobody,
         Asker::Basic => Caller::Basic,
         Asker::Scopes(scopes) => Caller::Jwt(scopes.clone()),
         Asker::Token(raw) => bearer(policy, config, raw, now),
     };
+    let user = match &caller {
+        Caller::Token(token) => Some(token.user().clone()),
+        Caller::Nobody | Caller::Basic | Caller::Jwt(_) | Caller::Refresh(_) | Caller::Refused(_) => None,
+    };
     let mut told = policy.explain(&question.method, &question.path, caller, None);
+    let path = headers::path_of(question.path.as_bytes());
+    if let Resolution::Route { route, .. } = policy.resolve(&question.method, path)
+        && route.requirement.is_some()
+    {
+        let terms = Terms::from(route);
+        if route.action == Action::Forward {
+            told.credential = Some(identity.kind(&terms).label());
+        }
+        if told.verdict == Verdict::Allow && !identity.speaks_for(policy.user_names(), &terms, user.as_ref()) {
+            told.verdict = Verdict::Deny;
+            told.status = Some(Refusal::NotServed.status());
+            told.reason = Refusal::NotServed.label();
+        }
+    }
     if !gate::is_known_method(&question.method) {
         told.verdict = Verdict::Deny;
         told.status = Some(400);
@@ -126,7 +153,7 @@ fn in_words(told: &Explanation) -> String {
     let mut text = format!("{verdict}{status}: {}\n", told.reason);
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("  {name:<10}{value}\n"));
+            text.push_str(&format!("  {name:<11}{value}\n"));
         }
     };
     line("request", Some(format!("{} {}", told.method, told.path)));

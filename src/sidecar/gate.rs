@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gateward_auth::{Credential, Denial, Evidence, OnOutage, Requirement, UnixSeconds, credential, decide};
+use gateward_auth::{Credential, Denial, Evidence, OnOutage, Requirement, Standing, UnixSeconds, credential, decide};
 use gateward_policy::{Area, Policy, Resolution};
 
 use crate::authenticate::{Authenticator, Denied};
@@ -99,7 +99,7 @@ impl Gate {
             Authorization::Repeated => return Err(Refusal::CredentialRepeated.into()),
         };
         let (route, path) = match resolution {
-            Resolution::Ambiguous(error) => return Err(Refusal::Path(error).into()),
+            Resolution::Ambiguous { error, .. } => return Err(Refusal::Path(error).into()),
             Resolution::Unmatched { area: Area::Open, .. } => return Err(Refusal::NotFound.into()),
             Resolution::Unmatched {
                 area: Area::Protected, ..
@@ -182,8 +182,17 @@ impl Gate {
         let started = Instant::now();
         let evidence = self.authenticator.try_now(policy, requirement, credential, now);
         self.metrics
-            .validated(matches!(evidence, Some(Ok(_))), started.elapsed());
+            .validated(evidence.as_ref().is_some_and(is_good), started.elapsed());
         evidence
+    }
+}
+
+/// Whether a token passed its check, as the reference counts it: a revoked one did not.
+fn is_good(evidence: &Result<Evidence, Denied>) -> bool {
+    match evidence {
+        Ok(Evidence::Token { standing, .. }) => !matches!(standing, Standing::Revoked(_)),
+        Ok(Evidence::Absent | Evidence::Login { .. }) => true,
+        Err(_) => false,
     }
 }
 

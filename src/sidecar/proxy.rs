@@ -14,7 +14,7 @@ mod mishap;
 pub(crate) mod passage;
 mod tokens;
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,8 +30,25 @@ use self::passage::Passage;
 use crate::context::{Context, Stage};
 use crate::headers;
 
+/// Where a test asks for a bug of ours.
+#[cfg(not(test))]
+const fn perhaps_panic(_session: &Session, _phase: &str) {}
+#[cfg(test)]
+use crate::testing::perhaps_panic;
+
 /// The proxy.
 pub(crate) struct Proxy(pub Passage);
+
+impl Proxy {
+    /// Runs a phase that goes on after [`Passage::enter`].
+    ///
+    /// INVARIANT(panic): a bug in our own code ends one request with 500, is counted, and lets nothing through. Held by
+    /// `server::tests::refusing::a_bug_of_ours_costs_one_request`.
+    fn guard<T>(&self, context: &mut Context, phase: impl FnOnce(&Passage, &mut Context) -> Result<T>) -> Result<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| phase(&self.0, context)));
+        done.unwrap_or_else(|_panic| Err(self.0.panicked(context)))
+    }
+}
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -45,8 +62,6 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        // INVARIANT(panic): a bug in our own code ends one request with 500 and lets nothing through. Held by
-        // `server::tests::refusing::a_bug_of_ours_costs_one_request`.
         let entered = AssertUnwindSafe(self.0.enter(session, context)).catch_unwind().await;
         match entered {
             Ok(entered) => entered,
@@ -55,37 +70,43 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        self.0.peer(context)
+        self.guard(context, |passage, context| passage.peer(context))
     }
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        match &context.stage {
-            Stage::Admitted(arrival, pass) => {
-                self.0
-                    .forward
-                    .stamp(pass, arrival, &context.gateway, request, arrival.now)
+        self.guard(context, |passage, context| {
+            perhaps_panic(session, "stamp");
+            match &context.stage {
+                Stage::Admitted(arrival, pass) => {
+                    passage
+                        .forward
+                        .stamp(pass, arrival, &context.gateway, request, arrival.now)
+                }
+                Stage::New | Stage::Arrived(_) | Stage::Served(..) | Stage::Refused(..) => {
+                    // INVARIANT(no pass, no request): stamping takes a pass, and a pass takes a path that only the
+                    // policy's router makes; the compiler holds it.
+                    Error::e_explain(pingora::ErrorType::InternalError, "not admitted")
+                }
             }
-            Stage::New | Stage::Arrived(_) | Stage::Served(..) | Stage::Refused(..) => {
-                // INVARIANT(no pass, no request): stamping takes a pass, and a pass takes a path that only the policy's
-                // router makes; the compiler holds it.
-                Error::e_explain(pingora::ErrorType::InternalError, "not admitted")
-            }
-        }
+        })
     }
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         context: &mut Context,
     ) -> Result<()> {
-        self.0.body_piece(context, body.as_ref())
+        self.guard(context, |passage, context| {
+            perhaps_panic(session, "body");
+            passage.body_piece(context, body.as_ref())
+        })
     }
 
     async fn upstream_response_filter(
@@ -96,7 +117,10 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Pingora gives a connection up that is answered before the whole body came: not for `100 Continue`.
         session.set_close_on_response_before_downstream_finish(!response.status.is_informational());
-        self.0.answered(context, response)
+        self.guard(context, |passage, context| {
+            perhaps_panic(session, "answer");
+            passage.answered(context, response)
+        })
     }
 
     fn upstream_response_trailer_filter(

@@ -86,8 +86,9 @@ pub(crate) struct Outcomes {
 struct Version {
     inode: u64,
     bytes: u64,
-    seconds: i64,
-    nanos: i64,
+    written: (i64, i64),
+    /// Also when who may read it has changed: a file that was refused for that may be fit now.
+    changed: (i64, i64),
 }
 
 /// The files of a configuration, as they were when they were first looked at.
@@ -260,8 +261,8 @@ fn version(path: &Path) -> Option<Version> {
     Some(Version {
         inode: metadata.ino(),
         bytes: metadata.size(),
-        seconds: metadata.mtime(),
-        nanos: metadata.mtime_nsec(),
+        written: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
     })
 }
 

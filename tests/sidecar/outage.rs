@@ -161,7 +161,34 @@ async fn a_bearer_of_junk_leaves_nothing_behind() {
         let text = Request::get("/metrics").send(bench.gateward.admin).await.text();
         text.lines().filter(|line| !line.starts_with('#')).count()
     };
+    let bad = [
+        "a//",
+        "a/..",
+        "a%2f",
+        "a%5c",
+        "%00",
+        "%zz",
+        "%252e%252e",
+        ";",
+        "%ff",
+        "%2e%2e",
+        "%",
+    ];
     let junk = async |number: usize| {
+        let path = format!("/junk{number}/{}", bad[number % bad.len()]);
+        assert_eq!(bench.send(&Request::get(&path)).await.status, 400, "{path}");
+        let (name, value) = [
+            ("Content-Length", "x"),
+            ("X", "\u{1}"),
+            ("X y", "a"),
+            ("Transfer-Encoding", "x"),
+            (" fold", ""),
+        ][number % 5];
+        assert_eq!(
+            bench.send(&Request::get("/").header(name, value)).await.status,
+            400,
+            "{name}"
+        );
         bench
             .send(&Request::get(&format!("/junk/{number}")).bearer(&format!("a.b.{number}")))
             .await;

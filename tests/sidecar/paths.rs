@@ -41,6 +41,13 @@ async fn ambiguous_paths_are_refused_before_anything_else() {
         let answer = bench.refused(&Request::get(path).bearer(&everything), 400).await;
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
         assert!(!answer.message().is_empty(), "{path}");
+        let begins = ["/api/3rdparty/v1/", "/3rdparty/v1/"]
+            .iter()
+            .any(|prefix| path.starts_with(prefix));
+        // A fragment or a byte that is no part of a target is refused before anybody looks for a path.
+        if !path.contains('#') && path.is_ascii() {
+            assert_eq!(answer.header("link").is_some(), begins, "{path}");
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use gateward_auth::{RevokedBy, Standing, UnixSeconds};
 
 use super::support::{
-    HOUR, Place, Session, adopt, claim, foreign, foreign_id, is_refused, now, retention, successor, token_of, until,
-    user, verified, within,
+    HOUR, Place, Session, adopt, bytes, claim, foreign, foreign_id, is_refused, now, retention, successor, token_of,
+    until, user, verified, within,
 };
 use crate::{Adoption, Claim, ForeignToken, Refused, RevokeOutcome, Rotated, ids};
 
@@ -48,6 +48,7 @@ on_both_stores! {
     revoking_twice_is_revoking_once
     nobody_revokes_a_token_of_somebody_else
     an_unknown_id_is_listed_for_its_caller_until_it_cannot_matter
+    an_id_of_a_session_that_the_store_has_lost_ends_it_all_the_same
     revoking_a_user_is_exact_within_one_second
     revoking_a_user_ends_refreshing_too
     an_epoch_is_never_given_out_again
@@ -314,6 +315,27 @@ async fn an_unknown_id_is_listed_for_its_caller_until_it_cannot_matter(place: &P
     let end = retention().longest(now());
     assert_eq!(list.peek(&token, end.minus(60)), Standing::Revoked(RevokedBy::Token));
     assert_eq!(list.peek(&token, end.plus(60)), Standing::Clear);
+}
+
+async fn an_id_of_a_session_that_the_store_has_lost_ends_it_all_the_same(place: &Place) {
+    let list = place.open().await;
+    let family = ids::new_family(bytes());
+    let lost = Session {
+        user: user("ann"),
+        access: token_of(&family),
+        refresh: token_of(&family),
+        family,
+        epoch: 0,
+    };
+    let stranger = list.revoke_token(&user("bob"), &lost.refresh, now()).await.unwrap();
+    assert_eq!(stranger, RevokeOutcome::TokenListed);
+    assert_eq!(list.peek(&lost.access_token(), now()), Standing::Clear, "not his");
+    list.revoke_token(&lost.user, &lost.refresh, now()).await.unwrap();
+    assert!(is_refused(&list, &lost.access_token()));
+    assert!(is_refused(&list, &lost.refresh_token()));
+    list.close().await;
+    drop(list);
+    assert!(is_refused(&place.open().await, &lost.access_token()));
 }
 
 async fn revoking_a_user_is_exact_within_one_second(place: &Place) {

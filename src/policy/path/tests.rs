@@ -198,3 +198,24 @@ fn decoding_gives_the_text_back() {
     assert_eq!(decode("plain"), "plain");
     assert_eq!(std::str::from_utf8(&decoded_once_more(b"%41")).unwrap(), "A");
 }
+
+#[test]
+fn every_way_to_be_bad_is_on_the_list() {
+    // A new one does not compile here until it is added, to both.
+    let place = |error: PathError| match error {
+        PathError::NotAbsolute => 0,
+        PathError::DotSegment => 1,
+        PathError::EmptySegment => 2,
+        PathError::EncodedSlash => 3,
+        PathError::Backslash => 4,
+        PathError::Control => 5,
+        PathError::NonAscii => 6,
+        PathError::BadEscape => 7,
+        PathError::DoubleEncoding => 8,
+        PathError::Parameters => 9,
+        PathError::Fragment => 10,
+        PathError::NotUtf8 => 11,
+    };
+    let places: Vec<usize> = PathError::ALL.into_iter().map(place).collect();
+    assert_eq!(places, (0..PathError::ALL.len()).collect::<Vec<_>>());
+}

@@ -31,7 +31,7 @@ fn told(policy: &Policy, method: &str, path: &str) -> String {
             area: Area::Protected, ..
         } => "protected".to_owned(),
         Resolution::Unmatched { area: Area::Open, .. } => "open".to_owned(),
-        Resolution::Ambiguous(error) => error.label().to_owned(),
+        Resolution::Ambiguous { error, .. } => error.label().to_owned(),
     }
 }
 
@@ -156,6 +156,13 @@ fn the_user_api_is_what_is_below_a_protected_prefix() {
         ("/api/api/3rdparty/v1", false),
         ("/api/mobile/v1/device", false),
         ("//3rdparty/v1", false),
+        ("/api/3rdparty/v1/a/../b", true),
+        ("/3RDPARTY/v1//", true),
+        ("/3rdparty/v1/%zz", true),
+        ("/health/../3rdparty/v1", false),
+        ("/api/3rdparty/../v1", false),
+        ("3rdparty/v1", false),
+        ("", false),
     ] {
         assert_eq!(policy.resolve("GET", path.as_bytes()).is_user_api(), user_api, "{path}");
     }

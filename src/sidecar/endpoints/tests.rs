@@ -144,7 +144,7 @@ impl Bench {
 
     /// Another replica's endpoints: the store in common, and nothing else.
     fn replica(&self, toy: &Toy) -> Endpoints {
-        let gateway = Arc::new(Gateway::new(&toy.upstream()).unwrap());
+        let gateway = Arc::new(Toy::gateway(&toy.upstream()).unwrap());
         let jwt = JwtMetrics::register(&Metrics::new()).unwrap();
         Endpoints::new(&tokens(), signer(), self.denylist.clone(), gateway, jwt)
     }

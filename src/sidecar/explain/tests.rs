@@ -1,6 +1,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use gateward_auth::{AccessClaims, FamilyId, Secret, Signer, TokenId, UserId};
+
 use super::*;
+use crate::testing::SECRET;
 
 fn told(method: &str, path: &str, asker: Asker) -> (u8, serde_json::Value) {
     let question = Question {
@@ -40,6 +43,53 @@ fn a_token_is_judged_as_live_traffic_would() {
 }
 
 #[test]
+fn an_account_of_the_gateway_stands_for_its_own_user_here_too() {
+    let key = Hs256Key::new(&Secret::new(SECRET)).unwrap();
+    let now = UnixSeconds(1_800_000_000);
+    let token = |user: &str| {
+        Signer::new(key.clone(), Some("sms-gate.app".to_owned())).access(&AccessClaims {
+            user: &UserId::parse(user).unwrap(),
+            id: &TokenId::parse("abcdefghijklABCDEFGHI").unwrap(),
+            family: &FamilyId::parse("abcdefghijkl").unwrap(),
+            epoch: 0,
+            scopes: &["all:any"],
+            issued_at: now,
+            expires_at: now.plus(60),
+        })
+    };
+    let source = Source {
+        environment: [
+            ("GATEWARD__TOKENS__SECRET", SECRET),
+            ("GATEWARD__UPSTREAM__CREDENTIAL", "basic"),
+            ("GATEWARD__UPSTREAM__BASIC__USER", "owner"),
+            ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"),
+        ]
+        .into_iter()
+        .collect(),
+        ..Source::default()
+    };
+    let ask = |path: &str, user: &str| {
+        let question = Question {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            asker: Asker::Token(token(user)),
+        };
+        let report = explain(&source, &question, true, now);
+        let told: serde_json::Value = serde_json::from_str(&report.text).unwrap();
+        (report.exit.code(), told)
+    };
+    let (exit, told) = ask("/3rdparty/v1/messages?a=b", "OWNER");
+    assert_eq!((exit, &told["credential"]), (0, &"basic".into()));
+    let (exit, told) = ask("/3rdparty/v1/messages?a=b", "SOMEBODY");
+    assert_eq!(
+        (exit, &told["status"], &told["reason"]),
+        (1, &403.into(), &"not_served".into())
+    );
+    let (exit, told) = ask("/health", "SOMEBODY");
+    assert_eq!((exit, &told["credential"]), (0, &serde_json::Value::Null));
+}
+
+#[test]
 fn words_say_the_same() {
     let asker = Asker::Scopes(vec!["messages:read".to_owned()]);
     let question = Question {
@@ -49,7 +99,9 @@ fn words_say_the_same() {
     };
     let report = explain(&Source::default(), &question, false, UnixSeconds(0));
     assert!(report.text.starts_with("deny 403: scope_missing\n"), "{}", report.text);
-    assert!(report.text.contains("\n  scope     messages:send\n"), "{}", report.text);
+    for line in ["\n  scope      messages:send\n", "\n  credential mint\n"] {
+        assert!(report.text.contains(line), "{}", report.text);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing about paths, peers and answers.
 
-use gateward_auth::{KeyError, UnixSeconds};
+use gateward_auth::{KeyError, UnixSeconds, UserId};
 use gateward_policy::{Action, Route, UpstreamCredential, UserNames};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -112,13 +112,13 @@ impl Identity {
     ///
     /// INVARIANT(own account): a fixed account stands for no other user of the gateway, whatever credential that user
     /// shows; held by `tests::an_account_of_the_gateway_stands_for_its_own_user_only`.
-    pub fn speaks_for(&self, names: UserNames, pass: &Pass) -> bool {
-        if self.kind(&pass.terms) != UpstreamCredential::Basic {
+    pub fn speaks_for(&self, names: UserNames, terms: &Terms, caller: Option<&UserId>) -> bool {
+        if self.kind(terms) != UpstreamCredential::Basic {
             return true;
         }
         let only = self.basic.as_ref().and_then(|account| account.only.as_deref());
-        match (only, &pass.grant) {
-            (Some(user), Some(grant)) => names.canonical(user) == grant.user().as_str(),
+        match (only, caller) {
+            (Some(user), Some(caller)) => names.canonical(user) == caller.as_str(),
             (None, _) | (_, None) => true,
         }
     }

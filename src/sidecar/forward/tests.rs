@@ -146,7 +146,8 @@ fn an_account_of_the_gateway_stands_for_its_own_user_only() {
         let account = upstream.basic.as_mut().unwrap();
         (account.user, account.shared) = (user.to_owned(), shared);
         let forward = Forward::new(&upstream).unwrap();
-        forward.identity().speaks_for(policy.user_names(), &pass)
+        let caller = pass.grant.as_ref().map(gateward_auth::Grant::user);
+        forward.identity().speaks_for(policy.user_names(), &pass.terms, caller)
     };
     assert!(!speaks(CredentialKind::Basic, "sms", false));
     assert!(speaks(CredentialKind::Basic, "somebody", false), "in whatever case");

@@ -60,6 +60,36 @@ pub enum FramingError {
 }
 
 impl FramingError {
+    /// Every way in which a head can be bad.
+    pub const ALL: [Self; 26] = [
+        Self::HeadTooLarge,
+        Self::TooManyFields,
+        Self::TargetTooLong,
+        Self::BareLineFeed,
+        Self::BareCarriageReturn,
+        Self::RequestLine,
+        Self::Method,
+        Self::Connect,
+        Self::Version,
+        Self::TargetForm,
+        Self::TargetByte,
+        Self::HeaderLine,
+        Self::HeaderName,
+        Self::Fold,
+        Self::ControlByte,
+        Self::NonAscii,
+        Self::HostMissing,
+        Self::HostRepeated,
+        Self::HostMalformed,
+        Self::LengthRepeated,
+        Self::LengthMalformed,
+        Self::LengthAndEncoding,
+        Self::EncodingRepeated,
+        Self::EncodingUnknown,
+        Self::EncodingInHttp10,
+        Self::Disguised,
+    ];
+
     /// HTTP status of the answer; the connection is closed after it.
     pub fn status(self) -> u16 {
         match self {

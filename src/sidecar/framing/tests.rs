@@ -228,3 +228,38 @@ fn no_bytes_whatsoever_make_it_panic() {
         }
     }
 }
+
+#[test]
+fn every_way_to_be_bad_is_on_the_list() {
+    // A new one does not compile here until it is added, to both.
+    let place = |error: FramingError| match error {
+        FramingError::HeadTooLarge => 0,
+        FramingError::TooManyFields => 1,
+        FramingError::TargetTooLong => 2,
+        FramingError::BareLineFeed => 3,
+        FramingError::BareCarriageReturn => 4,
+        FramingError::RequestLine => 5,
+        FramingError::Method => 6,
+        FramingError::Connect => 7,
+        FramingError::Version => 8,
+        FramingError::TargetForm => 9,
+        FramingError::TargetByte => 10,
+        FramingError::HeaderLine => 11,
+        FramingError::HeaderName => 12,
+        FramingError::Fold => 13,
+        FramingError::ControlByte => 14,
+        FramingError::NonAscii => 15,
+        FramingError::HostMissing => 16,
+        FramingError::HostRepeated => 17,
+        FramingError::HostMalformed => 18,
+        FramingError::LengthRepeated => 19,
+        FramingError::LengthMalformed => 20,
+        FramingError::LengthAndEncoding => 21,
+        FramingError::EncodingRepeated => 22,
+        FramingError::EncodingUnknown => 23,
+        FramingError::EncodingInHttp10 => 24,
+        FramingError::Disguised => 25,
+    };
+    let places: Vec<usize> = FramingError::ALL.into_iter().map(place).collect();
+    assert_eq!(places, (0..FramingError::ALL.len()).collect::<Vec<_>>());
+}

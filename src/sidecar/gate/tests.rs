@@ -19,6 +19,7 @@ const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 struct Bench {
     gate: Gate,
+    metrics: Metrics,
     policy: Policy,
     denylist: Denylist,
     _folder: tempfile::TempDir,
@@ -69,10 +70,12 @@ impl Bench {
             max_lifetime_secs: 86_400,
         };
         let authenticator = Authenticator::new(Verifier::new(key(), rules), denylist.clone(), logins);
-        let metrics = JwtMetrics::register(&Metrics::new()).unwrap();
+        let metrics = Metrics::new();
+        let jwt_metrics = JwtMetrics::register(&metrics).unwrap();
         let compiled = gateward_policy::compile("smsgate", gateward_policy::SMSGATE);
         Self {
-            gate: Gate::new(Arc::new(authenticator), metrics),
+            gate: Gate::new(Arc::new(authenticator), jwt_metrics),
+            metrics,
             policy: compiled.unwrap_or_else(|problems| panic!("{problems:?}")).policy,
             denylist,
             _folder: folder,
@@ -187,6 +190,13 @@ async fn a_revoked_token_ends_at_the_gate_and_the_log_knows_whose_it_was() {
         (refused.refusal.status(), refused.refusal.label()),
         (401, "user_revoked")
     );
+    let counted = bench.metrics.text().unwrap();
+    for line in ["{status=\"success\"} 0", "{status=\"error\"} 1"] {
+        assert!(
+            counted.contains(&format!("sms_auth_jwt_tokens_validated_total{line}\n")),
+            "{counted}"
+        );
+    }
     assert_eq!(refused.terms.unwrap().id.as_str(), "devices.list");
     assert_eq!(notes.token.unwrap().as_str(), "abcdefghijklABCDEFGHI");
 }

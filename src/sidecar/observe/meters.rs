@@ -8,6 +8,9 @@ use gateward_boot::metrics::{
     Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, MetricError, Metrics,
 };
 use gateward_denylist::{Health, Stats};
+use gateward_policy::PathError;
+
+use crate::framing::FramingError;
 
 /// Seconds; finer at the low end than the reference's, because a sidecar adds microseconds.
 const DURATIONS: [f64; 12] = [
@@ -44,35 +47,40 @@ impl Verdict {
     }
 }
 
-/// Reasons that anybody can provoke. Their series are there from the start, like those of every route, so that
-/// what clients send changes values and never the number of series (SECURITY 76).
-const EVERYDAY_REASONS: [&str; 26] = [
+/// Reasons that anybody can provoke, beside what can be wrong with a path or with the bytes of a head. Their series are
+/// there from the start, like those of every route, so that what clients send changes values and never the number of
+/// series (SECURITY 76).
+const EVERYDAY_REASONS: [&str; 30] = [
     "algorithm_refused",
     "authorization_repeated",
+    "basic_empty_password",
+    "basic_empty_user",
     "basic_no_colon",
     "basic_not_base64",
+    "body_broken",
+    "body_timeout",
     "body_too_large",
+    "credential_control_character",
+    "credential_not_utf8",
     "expired",
+    "family_revoked",
+    "head_timeout",
+    "header_extension_refused",
+    "header_refused",
     "kind_not_accepted",
     "login_failed",
-    "method",
     "method_unknown",
     "no_credential",
     "no_route",
-    "path_backslash",
-    "path_bad_escape",
-    "path_control",
-    "path_dot_segment",
-    "path_double_encoding",
-    "path_empty_segment",
-    "path_encoded_slash",
-    "path_non_ascii",
-    "path_parameters",
-    "request_line",
+    "not_served",
+    "refresh_only",
+    "request_invalid",
     "scope_missing",
     "signature_invalid",
-    "target_byte",
     "token_malformed",
+    "token_revoked",
+    "token_too_long",
+    "user_revoked",
 ];
 
 /// The families.
@@ -192,7 +200,9 @@ impl Meters {
             in_flight: metrics.gauge("gateward_requests_in_flight", "Requests in flight.")?,
             store: StoreMeters::register(metrics)?,
         };
-        for reason in EVERYDAY_REASONS {
+        let paths = PathError::ALL.map(PathError::label);
+        let heads = FramingError::ALL.map(FramingError::label);
+        for reason in EVERYDAY_REASONS.iter().chain(&paths).chain(&heads) {
             meters.refusals.with_label_values(&[reason]);
         }
         Ok(meters)

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gateward_auth::UnixSeconds;
+use gateward_auth::{Grant, UnixSeconds};
 use gateward_boot::clock::Clock;
 use ipnet::IpNet;
 use pingora::connectors::http::Connector;
@@ -101,7 +101,7 @@ impl Passage {
         now: UnixSeconds,
     ) -> Result<Pass, Refused> {
         #[cfg(test)]
-        crate::testing::perhaps_panic(session);
+        crate::testing::perhaps_panic(session, "judge");
         let request = session.req_header();
         if session.is_http2() {
             arrival::check_http2(request)?;
@@ -109,7 +109,9 @@ impl Passage {
         let head = arrival::head(request);
         let policy = &edition.policy;
         let pass = self.gate.admit(policy, &head, now, &mut context.notes).await?;
-        if self.forward.identity().speaks_for(policy.user_names(), &pass) {
+        let caller = pass.grant.as_ref().map(Grant::user);
+        let identity = self.forward.identity();
+        if identity.speaks_for(policy.user_names(), &pass.terms, caller) {
             return Ok(pass);
         }
         Err(Refused {
@@ -126,10 +128,16 @@ impl Passage {
         Ok(true)
     }
 
-    /// An answer for a request on which our own code panicked.
-    pub(super) async fn apologise(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+    /// The end of a request on which our own code panicked. It is answered as any that failed on its way.
+    pub(super) fn panicked(&self, context: &mut Context) -> Box<Error> {
         self.observer.panicked();
         context.stage.refuse(None, Refusal::Internal("panic"));
+        Error::new(ErrorType::HTTPStatus(500))
+    }
+
+    /// An answer for a request on which our own code panicked before it went on its way.
+    pub(super) async fn apologise(&self, session: &mut Session, context: &mut Context) -> pingora::Result<bool> {
+        let _error = self.panicked(context);
         if session.response_written().is_some() {
             return Err(Error::explain(
                 ErrorType::InternalError,

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use tokio::time::timeout;
 
@@ -140,4 +141,26 @@ fn a_file_that_is_still_being_written_is_left_alone_until_it_rests() {
     fs::remove_file(&path).unwrap();
     assert!(!watched.has_changed());
     assert!(watched.has_changed(), "gone is a change too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_refused_for_its_mode_is_taken_once_that_is_mended() {
+    let user = |name: &str| {
+        let hash = bcrypt::hash("password", 4).unwrap();
+        format!("users:\n  - {{ name: {name}, hash: '{hash}' }}\n")
+    };
+    let sidecar = Sidecar::start_in(&Toy::good().await, "", |config, folder| {
+        let path = folder.join("users.yaml");
+        fs::write(&path, user("alice")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        config.users.source = UserSource::File(path);
+    })
+    .await;
+    let path = sidecar.folder.path().join("users.yaml");
+    let ok = |status: &serde_json::Value| status.pointer("/users/last_reload/ok")?.as_bool();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&path, user("robert")).unwrap();
+    until(&sidecar, |status| ok(status) == Some(false)).await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    until(&sidecar, |status| ok(status) == Some(true)).await;
 }
