@@ -20,7 +20,11 @@ const TOKENS: usize = 10_000;
 pub(crate) enum Kind {
     /// A Pingora proxy without checks that receives the same Bearer headers.
     BarePingora,
-    /// The sidecar with 10,000 distinct tokens in turn, each minted anew for the gateway.
+    /// The same with limits on how long connecting, reading, writing and idling may take, as the sidecar has them.
+    LimitedPingora,
+    /// The sidecar with one token.
+    OneJwt,
+    /// The sidecar with 10,000 distinct tokens in turn.
     Jwt,
     /// The sidecar with one Basic credential that it has seen before.
     Basic,
@@ -33,7 +37,9 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::BarePingora => "bare Pingora, Bearer header",
-            Self::Jwt => "gateward, JWT",
+            Self::LimitedPingora => "bare Pingora with time limits",
+            Self::OneJwt => "gateward, JWT, one token",
+            Self::Jwt => "gateward, JWT, 10,000 tokens",
             Self::Basic => "gateward, Basic (cached)",
             Self::Refusal => "gateward, refused JWT (401)",
         }
@@ -55,12 +61,11 @@ impl Candidate {
         let folder = folder();
         let address = free_address();
         let command = match kind {
-            Kind::BarePingora => {
-                let mut command = Command::new(std::env::current_exe().expect("own path"));
-                command.args([bare::ARGUMENT, &address.to_string(), &upstream.to_string()]);
-                command
+            Kind::BarePingora => proxy(bare::ARGUMENT, address, upstream),
+            Kind::LimitedPingora => proxy(bare::LIMITED_ARGUMENT, address, upstream),
+            Kind::OneJwt | Kind::Jwt | Kind::Basic | Kind::Refusal => {
+                sidecar(folder.path().join("gateward.yaml"), address, upstream)
             }
-            Kind::Jwt | Kind::Basic | Kind::Refusal => sidecar(folder.path().join("gateward.yaml"), address, upstream),
         };
         let mut process = Running::start(command, folder.path(), "log");
         pin_to(process.id(), 0);
@@ -76,7 +81,12 @@ impl Candidate {
     /// Requests to send in turn.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         match self.kind {
-            Kind::BarePingora | Kind::Jwt => tokens()
+            Kind::OneJwt => tokens()
+                .iter()
+                .take(1)
+                .map(|token| request(&format!("Bearer {token}")))
+                .collect(),
+            Kind::BarePingora | Kind::LimitedPingora | Kind::Jwt => tokens()
                 .iter()
                 .map(|token| request(&format!("Bearer {token}")))
                 .collect(),
@@ -100,6 +110,12 @@ impl Candidate {
     pub(crate) fn cpu_time(&self) -> CpuTime {
         self.process.cpu_time()
     }
+}
+
+fn proxy(mode: &str, address: SocketAddr, upstream: SocketAddr) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command.args([mode, &address.to_string(), &upstream.to_string()]);
+    command
 }
 
 /// The real binary with one worker, the shipped policy, minted tokens and no line per request: as the bare proxy.

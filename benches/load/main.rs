@@ -23,7 +23,14 @@ use support::process::pin_to;
 use support::traffic::{Traffic, Upstream};
 
 /// Candidates in the order of the table; the first is the base of every ratio.
-const KINDS: [Kind; 4] = [Kind::BarePingora, Kind::Jwt, Kind::Basic, Kind::Refusal];
+const KINDS: [Kind; 6] = [
+    Kind::BarePingora,
+    Kind::LimitedPingora,
+    Kind::OneJwt,
+    Kind::Jwt,
+    Kind::Basic,
+    Kind::Refusal,
+];
 
 /// Connections of clients, all in use all the time.
 const CONNECTIONS: usize = 64;
@@ -36,9 +43,9 @@ struct Plan {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [mode, listen, upstream] = &arguments[..]
-        && mode == bare::ARGUMENT
+        && [bare::ARGUMENT, bare::LIMITED_ARGUMENT].contains(&mode.as_str())
     {
-        return bare::serve(listen, upstream);
+        return bare::serve(listen, upstream, mode == bare::LIMITED_ARGUMENT);
     }
     let number = |name: &str| {
         let place = arguments.iter().position(|argument| argument == name)?;
