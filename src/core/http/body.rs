@@ -1,14 +1,15 @@
 //! What did the client send? At most 4 MiB (WIRE §1.4), in a bounded time, not looked into.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
 
 use gateward_contract::{ParseError, Value, json};
+use http_body_util::LengthLimitError;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -56,14 +57,24 @@ impl<S: Sync> FromRequest<S> for RawBody {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let reading = to_bytes(request.into_body(), MAX_BODY);
-        let bytes = tokio::time::timeout(PATIENCE, reading)
-            .await
-            .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "Request Timeout"))?
-            // A broken connection ends here, too, and nobody reads that answer.
-            .map_err(|_| too_large())?;
+        let bytes = whole(request.into_body()).await?;
         Ok(Self { content_type, bytes })
     }
+}
+
+/// All of a body.
+pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
+    let reading = tokio::time::timeout(PATIENCE, to_bytes(body, MAX_BODY)).await;
+    let read = reading.map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "Request Timeout"))?;
+    read.map_err(|error| {
+        let is_long = error.source().is_some_and(|cause| cause.is::<LengthLimitError>());
+        // Else it broke off, and hardly anybody is left to read why.
+        if is_long {
+            too_large()
+        } else {
+            ApiError::bad_request("Bad Request")
+        }
+    })
 }
 
 /// The answer to a body over [`MAX_BODY`].

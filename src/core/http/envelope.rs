@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
@@ -55,8 +56,8 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
     response
 }
 
-/// Refuses what the reference's connections refuse, before anything of a body is read: a method that it does not know, a
-/// head or a body that is too large (WIRE §1.3, §1.4). Such answers carry neither id nor links.
+/// Refuses what the reference's connections refuse, before anything is known of the request: a method that it does not
+/// know, a head or a body that is too large (WIRE §1.3, §1.4). Such answers carry neither id nor links.
 pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response {
     if !METHODS.contains(request.method()) {
         return ApiError::text(StatusCode::BAD_REQUEST, "Invalid http method").into_response();
@@ -73,6 +74,16 @@ pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response
     if length.is_some_and(|length| length > body::MAX_BODY) {
         return body::too_large().into_response();
     }
+    // How long a body without a length is shows when it has come: here, as in the reference, before anybody asks whose it is.
+    let request = if length.is_none() && !request.body().is_end_stream() {
+        let (head, body) = request.into_parts();
+        match body::whole(body).await {
+            Ok(bytes) => Request::from_parts(head, Body::from(bytes)),
+            Err(refused) => return refused.into_response(),
+        }
+    } else {
+        request
+    };
     next.run(request).await
 }
 

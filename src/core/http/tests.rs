@@ -182,6 +182,16 @@ async fn a_body_has_4_mib_at_most() {
     assert_eq!(answer.refusal(), (400, empty));
     assert_eq!(bench.tell("POST", path, "", &of(MAX + 1)).await.refusal(), too_large);
 
+    // In chunks, which do not say how much they are, and before anybody asks whose they are.
+    let of_nobody = request("POST", "/api/3rdparty/v1/messages", "").body(Body::from(of(MAX + 1)));
+    let answer = bench.send(of_nobody.unwrap()).await;
+    assert_eq!(answer.refusal(), too_large);
+    assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
+    let pieces = [Ok(" "), Err(std::io::Error::other("gone"))];
+    let broken = Body::from_stream(futures_util::stream::iter(pieces));
+    let answer = bench.send(request("POST", path, "").body(broken).unwrap()).await;
+    assert_eq!(answer.refusal(), (400, "Bad Request".to_owned()));
+
     let asked = request("POST", path, "")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CONTENT_LENGTH, MAX + 1);
