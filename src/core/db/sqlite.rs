@@ -109,3 +109,52 @@ fn make_file(path: &Path) -> io::Result<()> {
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map(drop)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use sqlx::{Connection as _, Row as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn webhooks_of_an_older_file_are_told_apart_without_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("core.db");
+        let mut older = options()
+            .filename(&path)
+            .create_if_missing(true)
+            .connect()
+            .await
+            .unwrap();
+        let first = MIGRATIONS.iter().take(1).cloned().collect();
+        let steps = Migrator::with_migrations(first);
+        steps.run_direct(None, &mut older, false).await.unwrap();
+        sqlx::raw_sql(
+            "INSERT INTO users VALUES ('U', '', 0, 0, NULL);
+             INSERT INTO devices VALUES ('D', NULL, 't', NULL, 'U', 0, '[]', 0, 0, NULL);
+             INSERT INTO webhooks VALUES (1, 'b', 'U', 'D', 'changed', 'e', 0, 9, NULL), (2, 'B', 'U', NULL, 'older', 'e', 0, 5, NULL),
+                 (3, 'c', 'U', NULL, 'other', 'e', 0, 0, NULL);",
+        )
+        .execute(&mut older)
+        .await
+        .unwrap();
+        older.close().await.unwrap();
+
+        Sqlite::open(&path, false).await.unwrap().close().await;
+        let mut newer = options().filename(&path).connect().await.unwrap();
+        let rows = sqlx::query("SELECT url FROM webhooks WHERE ext_id IN ('B', 'C') ORDER BY url")
+            .fetch_all(&mut newer)
+            .await
+            .unwrap();
+        let urls: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(urls, ["changed", "other"]);
+        sqlx::raw_sql("DELETE FROM devices").execute(&mut newer).await.unwrap();
+        let left: i64 = sqlx::query("SELECT count(*) FROM webhooks")
+            .fetch_one(&mut newer)
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(left, 1, "a device takes its own with it");
+    }
+}

@@ -10,13 +10,22 @@ use crate::{
 };
 
 const BY_TOKEN: Statement = Statement::same("SELECT * FROM devices WHERE auth_token = ?");
-const BY_ID: Statement = Statement::same("SELECT * FROM devices WHERE id = ? AND user_id = ?");
-/// Case folded, as the reference lists them (WIRE §3.7).
-const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY LOWER(id), id");
-const IDS: Statement = Statement::same(
+/// Clients may write ids in any case, as the reference's collation compares them.
+const BY_ID: Statement = Statement::of(
+    "SELECT * FROM devices WHERE id = ? COLLATE NOCASE AND user_id = ?",
+    "SELECT * FROM devices WHERE id = ? AND user_id = ?",
+);
+/// In capital letters, as the reference's collation compares them: `_` comes last (WIRE §3.7).
+const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY UPPER(id), id");
+const IDS: Statement = Statement::of(
+    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2 COLLATE NOCASE) \
+     AND (?3 IS NULL OR last_seen >= ?3)",
     "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
 );
-const STORED_ID: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
+const STORED_ID: Statement = Statement::of(
+    "SELECT id FROM devices WHERE id = ? COLLATE NOCASE AND user_id = ?",
+    "SELECT id FROM devices WHERE id = ? AND user_id = ?",
+);
 const INSERT: Statement = Statement::same(
     "INSERT INTO devices (id, name, auth_token, push_token, user_id, last_seen, sim_cards, created_at, updated_at) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -104,7 +113,7 @@ impl Store {
         Ok(())
     }
 
-    /// The id of the device that was deleted, if one was: MySQL finds it by any spelling of its id.
+    /// The id of the device that was deleted, if one was: it is found by any spelling of its id.
     pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
         let delete = move |mut change: Connection| async move {
             let find = STORED_ID.bind(id).bind(user.as_str());
@@ -112,9 +121,10 @@ impl Store {
                 return Ok(None);
             };
             // Messages and the device's own webhooks go by cascade.
-            DELETE.bind(id).execute(&mut change).await?;
+            let id = DeviceId::stored(row.text("id")?);
+            DELETE.bind(id.as_str()).execute(&mut change).await?;
             change.commit().await?;
-            Ok(Some(DeviceId::stored(row.text("id")?)))
+            Ok(Some(id))
         };
         self.0.change(delete).await
     }

@@ -2,6 +2,7 @@
 //!
 //! The order of the fields is that of the reference. It does not know where a message comes from.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -41,6 +42,14 @@ pub(crate) struct Recipient {
     pub(crate) state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+/// The order of numbers, which may be encrypted texts: as the reference's database has it, whose collation compares capital
+/// letters, so that `_` is behind them all.
+pub(crate) fn by_number(one: &str, other: &str) -> Ordering {
+    let capital = |byte: u8| byte.to_ascii_uppercase();
+    let without_case = one.bytes().map(capital).cmp(other.bytes().map(capital));
+    without_case.then_with(|| one.cmp(other))
 }
 
 #[derive(Serialize)]

@@ -7,15 +7,18 @@ use crate::{
     users::UserId,
 };
 
-/// Case folded, as the reference lists them (WIRE §3.10).
+/// In capital letters, as the reference's collation compares them: `_` comes last (WIRE §3.10).
 const OF_USER: Statement = Statement::same(
-    "SELECT ext_id, device_id, url, event FROM webhooks WHERE user_id = ? ORDER BY LOWER(ext_id), ext_id",
+    "SELECT ext_id, device_id, url, event FROM webhooks WHERE user_id = ? ORDER BY UPPER(ext_id), ext_id",
 );
 const OF_DEVICE: Statement = Statement::same(
     "SELECT ext_id, device_id, url, event FROM webhooks \
-     WHERE user_id = ? AND (device_id IS NULL OR device_id = ?) ORDER BY LOWER(ext_id), ext_id",
+     WHERE user_id = ? AND (device_id IS NULL OR device_id = ?) ORDER BY UPPER(ext_id), ext_id",
 );
-const DEVICE: Statement = Statement::same("SELECT id FROM devices WHERE id = ? AND user_id = ?");
+const DEVICE: Statement = Statement::of(
+    "SELECT id FROM devices WHERE id = ? COLLATE NOCASE AND user_id = ?",
+    "SELECT id FROM devices WHERE id = ? AND user_id = ?",
+);
 const PUT: Statement = Statement::of(
     "INSERT INTO webhooks (ext_id, user_id, device_id, url, event, created_at, updated_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (user_id, ext_id) DO UPDATE SET \
@@ -64,7 +67,7 @@ impl Webhooks {
                 let Some(row) = found.fetch_optional(&mut change).await? else {
                     return Ok(None);
                 };
-                // MySQL finds ids in another case, too; the phone to tell is known by its own spelling.
+                // Ids are found in another case, too; the phone to tell is known by its own spelling.
                 device_id = row.get("id")?;
             }
             PUT.bind(&given.id)

@@ -6,7 +6,7 @@ use crate::Timestamp;
 use crate::db::{Connection, Row, Statement, StoreError};
 use crate::messages::content::Content;
 use crate::messages::state::State;
-use crate::messages::view::{Message, Recipient};
+use crate::messages::view::{Message, Recipient, by_number};
 
 /// What [`message`] reads; `m` is the message, and the value says whether with its content.
 macro_rules! columns {
@@ -72,7 +72,7 @@ pub(super) async fn whole(
         .map(|(_, mut message)| {
             message
                 .recipients
-                .sort_unstable_by(|one, other| one.phone_number.cmp(&other.phone_number));
+                .sort_unstable_by(|one, other| by_number(&one.phone_number, &other.phone_number));
             message
         })
         .collect())

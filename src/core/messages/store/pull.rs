@@ -12,6 +12,7 @@ use crate::devices::DeviceId;
 use crate::messages::content::Content;
 use crate::messages::query::Order;
 use crate::messages::queue::Queued;
+use crate::messages::view::by_number;
 
 /// How many messages a phone gets at once.
 const LIMIT: u8 = 100;
@@ -93,7 +94,7 @@ impl Messages {
             .into_iter()
             .map(|(id, mut queued)| {
                 queued.numbers = numbers.remove(&id).unwrap_or_default();
-                queued.numbers.sort_unstable();
+                queued.numbers.sort_unstable_by(|one, other| by_number(one, other));
                 queued
             })
             .collect())

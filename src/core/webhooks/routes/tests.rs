@@ -92,13 +92,32 @@ async fn a_webhook_is_answered_as_it_is_stored(kind: Kind) {
 
 async fn the_same_id_replaces_and_lists_are_by_id_whatever_its_case(kind: Kind) {
     let scene = Scene::new(kind).await;
-    for id in ["b", "C", "a"] {
+    for id in ["b", "_", "C", "a"] {
         assert_eq!(scene.put(hook(id)).await.status, 201);
     }
     let other = json!({"id": "a", "deviceId": scene.phone.id, "url": "https://example.com/2", "event": "sms:failed"});
     assert_eq!(scene.put(other.clone()).await.json(), other);
     let list = scene.list().await.json();
-    assert_eq!(list, json!([other, hook_as_stored("b"), hook_as_stored("C")]));
+    let others = ["b", "C", "_"].map(hook_as_stored);
+    assert_eq!(list, json!([other, others[0], others[1], others[2]]));
+}
+
+async fn ids_are_compared_without_case(kind: Kind) {
+    let scene = Scene::new(kind).await;
+    scene.put(hook("b")).await;
+    let mut other = hook("B");
+    other["url"] = json!("https://example.com/2");
+    other["deviceId"] = json!(scene.phone.id.to_ascii_uppercase());
+    let answer = scene.put(other).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["deviceId"]),
+        (201, &json!(scene.phone.id))
+    );
+    let list = scene.list().await.json();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list[0]["url"], "https://example.com/2");
+    assert!(scene.delete("B").await.is_empty_204());
+    assert_eq!(scene.list().await.body, "[]");
 }
 
 fn hook_as_stored(id: &str) -> Value {
@@ -204,6 +223,7 @@ async fn who_calls_is_asked_first() {
 on_both_databases!(
     a_webhook_is_answered_as_it_is_stored,
     the_same_id_replaces_and_lists_are_by_id_whatever_its_case,
+    ids_are_compared_without_case,
     users_have_webhooks_of_their_own,
     a_device_sees_what_is_for_all_and_what_is_its_own,
     webhooks_go_with_their_device,
