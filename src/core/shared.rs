@@ -29,7 +29,7 @@ pub(crate) use cache::{Cache, Caches};
 pub(crate) use link::Trouble;
 pub(crate) use link::Unavailable;
 pub(crate) use pubsub::{Heard, PubSub, Session, Topic};
-pub(crate) use teller::{Teller, Word};
+pub(crate) use teller::{Teller, Told, Word};
 
 /// What every key and every channel begins with, as the reference's do (WIRE §5.1, §5.2).
 const PREFIX: &str = "sms-gateway:";

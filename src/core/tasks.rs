@@ -68,8 +68,20 @@ impl Task {
         let now = app.now();
         match self {
             Self::HashMessages => hash_messages(app, stopping).await,
-            Self::CleanMessages => clean_messages(app, now.minus(config.messages_cleanup.max_age), stopping).await,
-            Self::CleanDevices => clean_devices(app, now.minus(config.devices_cleanup.max_age), stopping).await,
+            Self::CleanMessages => {
+                let mut gone = false;
+                let before = now.minus(config.messages_cleanup.max_age);
+                let done = clean_messages(app, before, stopping, &mut gone).await;
+                forget_messages(app, gone).await;
+                done
+            }
+            Self::CleanDevices => {
+                let mut gone = false;
+                let before = now.minus(config.devices_cleanup.max_age);
+                let done = clean_devices(app, before, stopping, &mut gone).await;
+                forget_messages(app, gone).await;
+                done
+            }
             Self::CleanTokens => clean_tokens(app, now.minus(config.tokens_cleanup.max_age), stopping).await,
         }
     }
@@ -81,6 +93,14 @@ pub(crate) fn run_beside_requests(url: &DatabaseUrl) -> bool {
         DatabaseUrl::Sqlite(_) | DatabaseUrl::SqliteMemory => true,
         // As with the reference: whoever has a server has a worker.
         DatabaseUrl::MySql(_) => false,
+    }
+}
+
+/// If messages are gone, what is known of them counts no more, here and elsewhere. Said once for a whole run, however it
+/// ended, because a run may delete a million of them; until then an old one may still be read.
+async fn forget_messages(app: &App, gone: bool) {
+    if gone {
+        app.messages.states().deleted().heard().await;
     }
 }
 
@@ -96,7 +116,7 @@ async fn hash_messages(app: &App, stopping: &Stopping) -> Result<u64, StoreError
     }
 }
 
-async fn clean_messages(app: &App, before: Timestamp, stopping: &Stopping) -> Result<u64, StoreError> {
+async fn clean_messages(app: &App, before: Timestamp, stopping: &Stopping, gone: &mut bool) -> Result<u64, StoreError> {
     let store = Store(&app.database);
     let (mut after, mut done) = (String::new(), 0);
     // Device by device, because that is how messages are found by their age.
@@ -114,14 +134,17 @@ async fn clean_messages(app: &App, before: Timestamp, stopping: &Stopping) -> Re
                 }
                 match app.messages.clean(&device, before).await? {
                     0 => break,
-                    deleted => done += deleted,
+                    deleted => {
+                        *gone = true;
+                        done += deleted;
+                    }
                 }
             }
         }
     }
 }
 
-async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Result<u64, StoreError> {
+async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping, gone: &mut bool) -> Result<u64, StoreError> {
     // Who was seen a moment ago may not be written down yet.
     app.devices.flush_online().await?;
     let store = Store(&app.database);
@@ -142,6 +165,7 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping) -> Res
                 if app.messages.empty(&id, before).await? == 0 {
                     break;
                 }
+                *gone = true;
             }
             if store.delete_device(id.as_str(), before).await? {
                 app.devices.was_deleted(&id);

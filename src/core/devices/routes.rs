@@ -44,7 +44,7 @@ async fn remove(
 ) -> Result<StatusCode, ApiError> {
     if let Some(id) = app.devices.delete(&user, &id).await? {
         app.events.end(id.as_str());
-        app.messages.states().deleted();
+        app.messages.states().deleted().heard().await;
     }
     Ok(StatusCode::NO_CONTENT)
 }

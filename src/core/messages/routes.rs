@@ -169,9 +169,10 @@ async fn read(State(app): State<Arc<App>>, Caller(user): Caller, Path(id): Path<
     };
     let found = app.messages.find(&user, &id).await;
     let found = found.map_err(|error| failure(&error, "failed to get message state"))?;
-    let Some((row, message)) = found else {
+    let Some((row, mut message)) = found else {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "message not found"));
     };
+    states.arrange(&user, &id, &mut message);
     let body = Bytes::from(json::to_vec(&message));
     states.remember(&user, &id, row, body.clone(), began);
     Ok(JsonText(body))

@@ -5,6 +5,7 @@
 //! it changes, in this process before it is answered and in the others as soon as they hear of it. What was kept before
 //! a gap in what we hear of them counts no more.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
+use super::state::State;
 use super::totals::Totals;
+use super::view::{Message, Recipient, by_number};
 use crate::Timestamp;
-use crate::shared::{Heard, PubSub, Session, Teller, Topic, Word};
+use crate::shared::{Heard, PubSub, Session, Teller, Told, Topic, Word};
 use crate::users::UserId;
 
 /// How many bytes of answers are kept, and what an entry costs beside its answer.
@@ -36,6 +39,8 @@ struct Known {
     /// The row of a user's message by its id.
     rows: Cache<String, i64>,
     answers: Cache<i64, Answer>,
+    /// The numbers of a user's new message by its id, as they were given, if the database has them in another order.
+    orders: Cache<String, Arc<[String]>>,
     /// How many changes there were. Whoever holds it keeps others from changing what is known.
     changes: Mutex<u64>,
     totals: Totals,
@@ -75,10 +80,19 @@ impl States {
     pub(crate) fn new(ttl: Duration, others: PubSub, metrics: StateMetrics) -> Self {
         let weight = |_: &i64, answer: &Answer| u32::try_from(answer.body.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
         let answers = Cache::builder().time_to_live(ttl).weigher(weight);
+        let weight = |_: &String, numbers: &Arc<[String]>| {
+            let bytes = numbers
+                .iter()
+                .map(|number| number.len() + ENTRY_BYTES / 4)
+                .sum::<usize>();
+            u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
+        };
+        let orders = Cache::builder().time_to_live(ttl).weigher(weight);
         Self(Arc::new(Known {
             keeps: !ttl.is_zero(),
             rows: Cache::builder().time_to_live(ttl).max_capacity(MOST_IDS).build(),
             answers: answers.max_capacity(MOST_BYTES).build(),
+            orders: orders.max_capacity(MOST_BYTES).build(),
             changes: Mutex::new(0),
             totals: Totals::new(others.clone()),
             teller: Teller::new(others.clone(), Topic::Messages, ttl),
@@ -127,30 +141,56 @@ impl States {
         }
     }
 
-    /// These messages are stored otherwise now, or no longer.
-    pub(crate) fn changed(&self, rows: &[i64]) {
-        if !rows.is_empty() {
-            self.0.forget(rows);
-            let rows = Some(rows.to_vec());
-            self.0.teller.tell(Changed { rows });
+    /// Puts the recipients of a message into the order of its request, if nothing has become of it yet: the reference keeps
+    /// what it accepted, and shows that (WIRE §6.7).
+    pub(crate) fn arrange(&self, user: &UserId, id: &str, message: &mut Message) {
+        if message.state != State::Pending || message.history.len() > 1 {
+            return;
         }
+        let Some(order) = self.0.orders.get(&key(user, id)) else {
+            return;
+        };
+        let places: HashMap<&str, usize> = order.iter().map(String::as_str).zip(0..).collect();
+        let place = |recipient: &Recipient| places.get(recipient.phone_number.as_str()).copied();
+        // Else it is another message of this id.
+        if message.recipients.len() == places.len() && message.recipients.iter().all(|one| place(one).is_some()) {
+            message.recipients.sort_by_key(place);
+        }
+    }
+
+    /// These messages are stored otherwise now, or no longer.
+    pub(crate) fn changed(&self, rows: &[i64]) -> Told {
+        if rows.is_empty() {
+            return Told::nothing();
+        }
+        self.0.forget(rows);
+        let rows = Some(rows.to_vec());
+        self.0.teller.tell(Changed { rows })
     }
 
     /// The user has a new message of this id, perhaps beside one on another device. Other processes go on to read that
     /// one, as it is stored, until it changes or for as long as it is kept.
-    pub(crate) fn added(&self, user: &UserId, id: &str, created_at: Timestamp) {
+    ///
+    /// The numbers are as they were given: so they are read by id until the message changes ([`States::arrange`]).
+    pub(crate) fn added(&self, user: &UserId, id: &str, created_at: Timestamp, numbers: &[String]) {
         let known = &self.0;
+        let key = key(user, id);
+        if known.keeps && !numbers.is_sorted_by(|one, other| by_number(one, other).is_le()) {
+            known.orders.insert(key.clone(), numbers.into());
+        } else {
+            known.orders.invalidate(&key);
+        }
         let mut changes = lock(&known.changes);
         *changes += 1;
-        known.rows.invalidate(&key(user, id));
+        known.rows.invalidate(&key);
         drop(changes);
         known.totals.added(created_at);
     }
 
     /// Messages were deleted, and nobody counts which.
-    pub(crate) fn deleted(&self) {
+    pub(crate) fn deleted(&self) -> Told {
         self.0.forget_all();
-        self.0.teller.tell(Changed { rows: None });
+        self.0.teller.tell(Changed { rows: None })
     }
 
     /// Listens to the other processes as long as what is given back lives.

@@ -38,6 +38,14 @@ impl Messages {
         &self.states
     }
 
+    /// Ends a change of these messages. A commit that failed may have happened nevertheless, when only its answer was lost:
+    /// what is known of them counts no more either way.
+    async fn finish(&self, change: Connection, rows: &[i64]) -> Result<(), StoreError> {
+        let committed = change.commit().await;
+        self.states.changed(rows).heard().await;
+        committed
+    }
+
     /// The user's message with this id, with content, and its row. When several devices have one of this id: the latest.
     pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<(i64, Message)>, StoreError> {
         let mut reading = self.database.reading().await?;

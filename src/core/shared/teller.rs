@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::pubsub::{PubSub, Topic};
 
@@ -52,19 +52,39 @@ impl<W: Word> Teller<W> {
     }
 
     /// Returns at once. The change must have been made.
-    pub(crate) fn tell(&self, word: W) {
+    pub(crate) fn tell(&self, word: W) -> Told {
         let telling = Arc::clone(&self.0);
         if !telling.others.has_others() {
-            return;
+            return Told(None);
         }
         let Some(word) = telling.add(word) else {
-            return;
+            return Told(None);
         };
-        tokio::spawn(async move {
+        Told(Some(tokio::spawn(async move {
             if telling.others.publish(telling.topic, &word).await.is_err() {
                 telling.owe(word);
             }
-        });
+        })))
+    }
+}
+
+/// A word that is on its way, whether or not anybody waits for it.
+#[derive(Debug)]
+pub(crate) struct Told(Option<JoinHandle<()>>);
+
+impl Told {
+    /// There was nothing to say.
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Returns when the others were told, as far as that is possible now: at once without others, and after a tenth of a
+    /// second at the latest (`shared/link.rs`).
+    pub(crate) async fn heard(self) {
+        if let Some(saying) = self.0 {
+            // It ends early only with the whole process.
+            let _ended = saying.await;
+        }
     }
 }
 
@@ -223,6 +243,27 @@ mod tests {
         // It may have been said before the other process listened again, or twice when the answer was late.
         sums.pop();
         assert!(sums.iter().all(|sum| *sum == 1_000), "{sums:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_knows_that_it_was_said_or_is_owed() {
+        let server = RedisServer::start().await;
+        let (here, there) = (on(&server, "here").await, on(&server, "there").await);
+        let teller = Teller::new(here.clone(), Topic::Messages, Duration::from_secs(300));
+        let mut heard = there.subscribe(Topic::Messages);
+        teller.tell(Sum { sum: 1 }).heard().await;
+        // Said after it, and heard after it.
+        here.publish(Topic::Messages, &Sum { sum: 2 }).await.unwrap();
+        for expected in [1, 2] {
+            let Some(Heard::Message(word)) = heard.next().await else {
+                unreachable!("nothing was missed");
+            };
+            assert_eq!(serde_json::from_slice::<Sum>(&word).unwrap().sum, expected);
+        }
+        drop(server);
+        while here.publish(Topic::Messages, &Sum { sum: 0 }).await.is_ok() {}
+        teller.tell(Sum { sum: 1 }).heard().await;
+        assert!(lock(&teller.0.debt).is_some());
     }
 
     #[tokio::test(start_paused = true)]

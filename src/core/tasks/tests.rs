@@ -105,6 +105,41 @@ async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_se
 }
 
 #[tokio::test]
+async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run() {
+    let scene = Scene::new().await;
+    for id in ["old", "older"] {
+        scene.send(id, false).await;
+        scene.report(id, "Failed").await;
+    }
+    scene.bench.hands.advance(31 * DAY);
+    scene.send("young", false).await;
+    let (app, user) = (&scene.bench.app, scene.bench.minted(&scene.phone.login));
+    let path = |id| format!("/api/3rdparty/v1/messages/{id}");
+    for id in ["old", "older", "young"] {
+        assert_eq!(scene.bench.ask("GET", &path(id), &user).await.status, 200);
+    }
+    let known = |id| {
+        app.messages
+            .states()
+            .recall(&crate::users::UserId::stored(&scene.phone.login), id)
+            .is_ok()
+    };
+    let device = crate::devices::DeviceId::stored(&scene.phone.id);
+    assert_eq!(app.messages.clean(&device, app.now().minus(30 * DAY)).await.unwrap(), 2);
+    assert!(known("young") && known("old"), "a part of a run forgets nothing");
+
+    scene.send("newer", false).await;
+    scene.report("newer", "Sent").await;
+    scene.bench.hands.advance(31 * DAY);
+    assert!(known("old"));
+    assert_eq!(scene.run(Task::CleanMessages).await, 1);
+    assert!(!known("young") && !known("old"));
+    // The earlier token is as old as the messages.
+    let user = scene.bench.minted(&scene.phone.login);
+    assert_eq!(scene.bench.ask("GET", &path("old"), &user).await.status, 404);
+}
+
+#[tokio::test]
 async fn devices_that_were_not_seen_go_and_those_that_were_stay() {
     let scene = Scene::new().await;
     for number in 0..60 {

@@ -56,6 +56,29 @@ fn refused(status: u16, text: &str) -> (u16, String) {
 }
 
 #[tokio::test]
+async fn recipients_are_read_in_the_order_of_the_request_until_the_message_changes() {
+    let scene = Scene::new().await;
+    let mut body = hello("m");
+    body["phoneNumbers"] = json!(["+79990001235", "+79990001234"]);
+    let accepted = scene.send(body).await;
+    let read = async || scene.get("/api/3rdparty/v1/messages/M").await;
+    assert_eq!(read().await.body, accepted.body);
+    let first = |answer: &Value| answer["recipients"][0]["phoneNumber"].clone();
+    assert_eq!(first(&accepted.json()), "+79990001235");
+    let list = scene.get("/api/3rdparty/v1/messages").await.json();
+    assert_eq!(first(&list[0]), "+79990001234", "the database has them by number");
+    let recipients = json!([{"phoneNumber": "+79990001235", "state": "Sent"}]);
+    scene
+        .report(json!([{"id": "m", "state": "Sent", "recipients": recipients}]))
+        .await;
+    let changed = read().await.json();
+    assert_eq!(
+        (first(&changed), &changed["state"]),
+        (json!("+79990001234"), &json!("Sent"))
+    );
+}
+
+#[tokio::test]
 async fn an_accepted_message_is_answered_with_its_state_and_its_place() {
     let scene = Scene::new().await;
     let answer = scene

@@ -28,7 +28,7 @@ fn known(states: &States, id: &str) -> Option<Bytes> {
 #[tokio::test]
 async fn an_answer_is_known_until_its_message_changes() {
     let states = states(TTL).await;
-    let change: [&dyn Fn(); 2] = [&|| states.changed(&[7]), &|| states.deleted()];
+    let change: [&dyn Fn() -> Told; 2] = [&|| states.changed(&[7]), &|| states.deleted()];
     for change in change {
         keep(&states, "a", 7, "A");
         keep(&states, "b", 8, "B");
@@ -48,8 +48,9 @@ async fn an_answer_is_known_until_its_message_changes() {
 #[tokio::test]
 async fn a_look_up_that_overlaps_a_change_is_not_kept() {
     let states = states(TTL).await;
-    let change: [&dyn Fn(); 3] = [&|| states.changed(&[7]), &|| states.deleted(), &|| {
-        states.added(&alice(), "a", Timestamp::from_millis(0));
+    let change: [&dyn Fn() -> Told; 3] = [&|| states.changed(&[7]), &|| states.deleted(), &|| {
+        states.added(&alice(), "a", Timestamp::from_millis(0), &[]);
+        Told::nothing()
     }];
     for change in change {
         let began = states.recall(&alice(), "a").unwrap_err();
@@ -63,7 +64,7 @@ async fn a_look_up_that_overlaps_a_change_is_not_kept() {
 async fn a_newer_message_of_the_same_id_is_looked_up() {
     let states = states(TTL).await;
     keep(&states, "a", 7, "A");
-    states.added(&alice(), "A", Timestamp::from_millis(0));
+    states.added(&alice(), "A", Timestamp::from_millis(0), &[]);
     assert_eq!(known(&states, "a"), None);
 }
 
@@ -181,7 +182,7 @@ async fn what_another_process_changes_is_looked_up_again() {
     };
     let (here, there) = (process("here").await, process("there").await);
     let _ear = here.listen();
-    let change: [&dyn Fn(); 2] = [&|| there.changed(&[7]), &|| there.deleted()];
+    let change: [&dyn Fn() -> Told; 2] = [&|| there.changed(&[7]), &|| there.deleted()];
     for change in change {
         keep(&here, "a", 7, "A");
         keep(&here, "b", 8, "B");

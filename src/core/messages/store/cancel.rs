@@ -42,8 +42,7 @@ impl Messages {
                 return Ok(Err(CancelRefusal::NotPending));
             }
             let message = load::by_row(&mut change, row).await?;
-            change.commit().await?;
-            self.states.changed(&[row]);
+            self.finish(change, &[row]).await?;
             Ok(message.ok_or(CancelRefusal::NotFound))
         };
         self.database.change(cancel).await

@@ -24,24 +24,21 @@ pub(super) const EMPTY: Statement = Statement::of(
 
 impl Messages {
     /// Deletes some of the device's messages that were created before; what its phone still has to send stays. Says how
-    /// many: none when all are gone.
+    /// many: none when all are gone. Whoever does it again and again says so once, at the end
+    /// ([`States::deleted`](crate::messages::States::deleted)): to forget all that is known for every few would cost more.
     pub(crate) async fn clean(&self, device: &DeviceId, before: Timestamp) -> Result<u64, StoreError> {
         let delete = CLEAN.bind(device.as_str()).bind(before).bind(AT_ONCE);
         self.delete(delete).await
     }
 
     /// Deletes some of the device's messages, whatever became of them, unless it was seen meanwhile. Says how many: none
-    /// when all are gone, or the device is back.
+    /// when all are gone, or the device is back. As with [`clean`](Self::clean), the end has to be told.
     pub(crate) async fn empty(&self, device: &DeviceId, not_seen_since: Timestamp) -> Result<u64, StoreError> {
         let delete = EMPTY.bind(device.as_str()).bind(not_seen_since).bind(AT_ONCE);
         self.delete(delete).await
     }
 
     async fn delete(&self, delete: Query<'_>) -> Result<u64, StoreError> {
-        let deleted = delete.execute(&self.database).await?.rows;
-        if deleted > 0 {
-            self.states.deleted();
-        }
-        Ok(deleted)
+        Ok(delete.execute(&self.database).await?.rows)
     }
 }

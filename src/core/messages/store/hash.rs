@@ -55,10 +55,11 @@ impl Messages {
     /// INVARIANT(hashed once): what is hashed is what was read in the same transaction, so that nobody's hash is hashed
     /// again. Test: `tests::hashing_twice_is_hashing_once`.
     pub(crate) async fn hash(&self, rows: &[i64], now: Timestamp) -> Result<Vec<i64>, StoreError> {
-        let hashed = self.database.change(|change| hash(change, rows, now));
-        let rows = hashed.await?;
-        self.states.changed(&rows);
-        Ok(rows)
+        let hashed = self.database.change(|change| hash(change, rows, now)).await;
+        // A commit that failed may have happened nevertheless, for any of them.
+        let changed = hashed.as_deref().unwrap_or(rows);
+        self.states.changed(changed).heard().await;
+        hashed
     }
 }
 

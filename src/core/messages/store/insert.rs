@@ -62,16 +62,19 @@ impl Messages {
             .bind(message.is_encrypted)
             .bind(now)
             .bind(now);
-        let inserted = if self.insert_at_once(&insert, message, now).await? {
-            Inserted::Stored
-        } else {
-            let step_by_step = |change| step_by_step(change, &insert, message, now);
-            self.database.change(step_by_step).await?
+        let inserted = match self.insert_at_once(&insert, message, now).await {
+            Ok(true) => Ok(Inserted::Stored),
+            Ok(false) => {
+                let step_by_step = |change| step_by_step(change, &insert, message, now);
+                self.database.change(step_by_step).await
+            }
+            Err(error) => Err(error),
         };
-        if inserted == Inserted::Stored {
-            self.states.added(user, id, now);
+        // A commit that failed may have happened nevertheless.
+        if matches!(inserted, Ok(Inserted::Stored) | Err(_)) {
+            self.states.added(user, id, now, &message.numbers);
         }
-        Ok(inserted)
+        inserted
     }
 
     /// Whether it is stored; if not, nothing is.

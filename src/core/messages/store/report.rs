@@ -50,12 +50,10 @@ impl Messages {
             let changed = match self.apply_at_once(device, reports, now).await? {
                 Some(changed) => changed,
                 None => {
-                    let step_by_step = |change| step_by_step(change, device, reports, now);
+                    let step_by_step = |change| self.step_by_step(change, device, reports, now);
                     self.database.change(step_by_step).await?
                 }
             };
-            self.states
-                .changed(&changed.iter().map(|changed| changed.row).collect::<Vec<_>>());
             applied.extend(changed);
         }
         Ok(applied)
@@ -81,30 +79,40 @@ impl Messages {
             }
         }
         drop(reading);
-        if applied.is_empty() || self.database.write_at_once(batch).await? {
+        if applied.is_empty() {
             return Ok(Some(applied));
         }
-        Ok(None)
+        let written = self.database.write_at_once(batch).await;
+        // If it failed, it may have happened nevertheless.
+        if !matches!(written, Ok(false)) {
+            self.states.changed(&rows(&applied)).heard().await;
+        }
+        Ok(written?.then_some(applied))
+    }
+
+    async fn step_by_step(
+        &self,
+        mut change: Connection,
+        device: &DeviceId,
+        reports: &[Report],
+        now: Timestamp,
+    ) -> Result<Vec<Applied>, StoreError> {
+        let mut applied = Vec::new();
+        for report in reports {
+            if let Some(message) = find(&mut change, device, report).await? {
+                for query in changes(&message, report, now) {
+                    query.execute(&mut change).await?;
+                }
+                applied.push(message.applied(report));
+            }
+        }
+        self.finish(change, &rows(&applied)).await?;
+        Ok(applied)
     }
 }
 
-async fn step_by_step(
-    mut change: Connection,
-    device: &DeviceId,
-    reports: &[Report],
-    now: Timestamp,
-) -> Result<Vec<Applied>, StoreError> {
-    let mut applied = Vec::new();
-    for report in reports {
-        if let Some(message) = find(&mut change, device, report).await? {
-            for query in changes(&message, report, now) {
-                query.execute(&mut change).await?;
-            }
-            applied.push(message.applied(report));
-        }
-    }
-    change.commit().await?;
-    Ok(applied)
+fn rows(applied: &[Applied]) -> Vec<i64> {
+    applied.iter().map(|applied| applied.row).collect()
 }
 
 /// A message that a report is about.

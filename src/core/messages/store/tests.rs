@@ -557,6 +557,7 @@ on_both_databases!(
     a_message_is_stored_whole_or_not_at_all,
     an_id_is_unique_for_a_device_in_any_case,
     many_write_at_once_and_nobody_is_told_that_it_is_busy,
+    numbers_are_sorted_without_case,
     a_list_is_filtered_sorted_and_counted,
     a_list_has_content_only_when_asked_and_recipients_always,
     a_queue_is_ordered_by_schedule_then_priority_then_age,
@@ -571,3 +572,44 @@ on_both_databases!(
     what_is_secret_or_still_to_be_sent_is_not_hashed,
     content_that_cannot_be_read_stays_and_keeps_no_others_from_being_hashed,
 );
+
+async fn numbers_are_sorted_without_case(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
+    let message = text(&["b", "A", "_", "C", "+1"]);
+    assert_eq!(fixture.insert(PHONE, "m", &message, 1).await, Inserted::Stored);
+    let sorted = ["+1", "A", "b", "C", "_"];
+    let (_, found) = fixture.messages.find(&alice(), "m").await.unwrap().unwrap();
+    let found: Vec<_> = found
+        .recipients
+        .iter()
+        .map(|recipient| recipient.phone_number.as_str())
+        .collect();
+    assert_eq!(found, sorted);
+    let queue = fixture
+        .messages
+        .pull(&DeviceId::stored(PHONE), Order::Lifo)
+        .await
+        .unwrap();
+    assert_eq!(queue.first().unwrap().numbers, sorted);
+}
+
+#[tokio::test]
+async fn after_a_commit_that_failed_nothing_is_known() {
+    let fixture = Fixture::new(Kind::Sqlite).await;
+    fixture.send(PHONE, "m", 1).await;
+    let states = fixture.messages.states();
+    let row = fixture.count("SELECT id FROM messages").await;
+    let began = states.recall(&alice(), "m").unwrap_err();
+    states.remember(&alice(), "m", row, "known".into(), began);
+    assert!(states.recall(&alice(), "m").is_ok());
+    let mut change = fixture.database.begin().await.unwrap();
+    for breaking in [
+        "PRAGMA defer_foreign_keys = ON",
+        "UPDATE messages SET device_id = 'nobody'",
+    ] {
+        let breaking = Statement::same(breaking).query();
+        breaking.execute(&mut change).await.unwrap();
+    }
+    assert!(fixture.messages.finish(change, &[row]).await.is_err());
+    assert!(states.recall(&alice(), "m").is_err());
+}
