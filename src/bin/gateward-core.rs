@@ -1,5 +1,6 @@
 //! `gateward-core`: the backend alone. Reads arguments and hands over; decides nothing.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -89,7 +90,7 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
             Err(error) => report([error], Exit::Unavailable),
         };
     }
-    let _logs = match logs::start(loaded.config.log_level, "gateward") {
+    let _logs = match logs::start(loaded.config.log_level, "gateward", &[]) {
         Ok(logs) => logs,
         Err(error) => return report([error], Exit::Software),
     };
@@ -123,7 +124,8 @@ async fn stop_signal() {
 
 fn report(problems: impl IntoIterator<Item = impl std::fmt::Display>, exit: Exit) -> Exit {
     for problem in problems {
-        eprintln!("{problem}");
+        // A reader who has seen enough is no reason to end in a panic.
+        let _ = writeln!(std::io::stderr(), "{problem}");
     }
     exit
 }

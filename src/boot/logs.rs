@@ -94,28 +94,30 @@ pub enum NotStarted {
 }
 
 /// Sends everything said through `tracing` and `log` to standard error, from now on. `own` is how the names of our own
-/// crates start: other crates are heard from [`Level::Warn`] up, unless everything is wanted.
+/// crates start: other crates are heard from [`Level::Warn`] up, unless everything is wanted. What is said under one of
+/// the targets `always` is told from [`Level::Info`] up, however little else is wanted.
 ///
 /// # Errors
 ///
 /// When this process already has logs, or cannot have another thread.
-pub fn start(level: Level, own: &str) -> Result<Logs, NotStarted> {
+pub fn start(level: Level, own: &str, always: &[&str]) -> Result<Logs, NotStarted> {
     let (writer, logs) = writer::start(std::io::stderr(), MAX_WAITING)?;
     tracing_subscriber::registry()
-        .with(lines(level, own, writer))
+        .with(lines(level, own, always, writer))
         .try_init()
         .map_err(|_| NotStarted::Already)?;
     Ok(logs)
 }
 
-fn lines<S, W>(level: Level, own: &str, writer: W) -> impl tracing_subscriber::Layer<S>
+fn lines<S, W>(level: Level, own: &str, always: &[&str], writer: W) -> impl tracing_subscriber::Layer<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let filter = Targets::new()
         .with_default(level.of_libraries())
-        .with_target(own, level.filter());
+        .with_target(own, level.filter())
+        .with_targets(always.iter().map(|target| (*target, level.max(Level::Info).filter())));
     tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

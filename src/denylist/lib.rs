@@ -25,7 +25,7 @@ mod trouble;
 pub use adoption::{Adopt, Adoption, Claim, ForeignToken};
 pub use clock::Clock;
 pub use denylist::{Denylist, Health, open};
-pub use options::{OpenError, Options, RedisOptions, Retention};
+pub use options::{NEEDED_COMMANDS, OpenError, Options, RedisOptions, Retention};
 pub use stats::{Operation, OperationCount, Stats};
 pub use store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};
 pub use trouble::Trouble;

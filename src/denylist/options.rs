@@ -17,11 +17,15 @@ pub enum Options {
     Redis(RedisOptions),
 }
 
+/// What a Redis user of our own has to be allowed, as in an ACL. `config/README.md` tells operators.
+pub const NEEDED_COMMANDS: &str = "+set +get +del +expireat +zadd +zrem +zscore +zscan +zrangebyscore +xadd +xrange \
+                                   +xrevrange +xread +hset +hmget +time +evalsha +script|load";
+
 /// How to reach Redis, and how to use it.
 ///
-/// A Redis user of our own needs the keys `{gateward}:*` (or whatever the prefix is) and the commands SET GET DEL EXPIREAT
-/// ZADD ZREM ZSCORE ZSCAN ZRANGEBYSCORE XADD XRANGE XREVRANGE XREAD HSET HMGET TIME EVALSHA SCRIPT|LOAD. Redis should not
-/// evict (`maxmemory-policy noeviction`), and should keep what it acknowledged (`appendonly yes`).
+/// A Redis user of our own needs the keys `{gateward}:*` (or whatever the prefix is) and [`NEEDED_COMMANDS`]; SELECT, too,
+/// where the URL names another database than 0. Redis should not evict (`maxmemory-policy noeviction`), and should keep
+/// what it acknowledged (`appendonly yes`).
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
     /// `redis://[user[:password]@]host[:port][/db]`.

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
-use gateward_policy::Policy;
+use gateward_policy::{Compiled, Policy};
 
-use crate::config::{Config, Provided, Source, UserSource};
+use crate::config::{Config, Files, Loaded, Provided, Source, UserSource};
 use crate::explain::Report;
 use crate::forward::Forward;
 use crate::reload;
@@ -24,37 +24,80 @@ pub fn check(source: &Source) -> Report {
     } else {
         Provided::stand_ins()
     };
-    let (config, mut warnings) = match Config::load(source, &provided) {
-        Ok(loaded) => (loaded.config, loaded.warnings),
-        Err(problems) => return Report::broken(&problems, Exit::Config),
-    };
-    let mut wrong = start_problems(&config);
-    let policy = match reload::load_policy(&config.policy) {
-        Ok(compiled) => {
-            warnings.extend(compiled.warnings);
-            Ok(compiled.policy)
+    match examine(source, &provided) {
+        Ok(fit) => {
+            let warnings = fit.loaded.warnings.iter().chain(&fit.policy.warnings);
+            Report {
+                text: in_words(&fit.policy.policy),
+                problems: warnings.map(Diagnostic::to_string).collect(),
+                exit: Exit::Success,
+            }
         }
-        Err(problems) => Err(problems),
-    };
-    if let Ok(policy) = &policy {
-        wrong.extend(problems_with(&config, policy));
+        Err(wrong) => Report::broken(&wrong.problems, wrong.exit),
     }
-    let mut report = match policy {
-        Ok(policy) if wrong.is_empty() => Report {
-            text: in_words(&policy),
-            problems: Vec::new(),
-            exit: Exit::Success,
-        },
-        Ok(_) => Report::broken(&wrong, Exit::Config),
-        Err(bad) => {
-            let exit = if wrong.is_empty() { Exit::Data } else { Exit::Config };
-            wrong.extend(bad);
-            Report::broken(&wrong, exit)
-        }
+}
+
+/// What is fit for use.
+#[derive(Debug)]
+pub struct Fit {
+    /// The configuration, and what is worth a line.
+    pub loaded: Loaded,
+    /// The policy it names, and what is worth a line.
+    policy: Compiled,
+}
+
+/// What is not.
+#[derive(Debug)]
+pub struct Wrong {
+    /// Every problem, warnings among them.
+    pub problems: Vec<Diagnostic>,
+    /// Bad configuration, or only a bad policy.
+    pub exit: Exit,
+}
+
+/// Reads everything that a start reads. A bad configuration does not keep its policy and its users file from being looked
+/// at; only users cannot be judged without a policy.
+///
+/// # Errors
+///
+/// Every problem there is.
+pub fn examine(source: &Source, provided: &Provided) -> Result<Fit, Wrong> {
+    let loaded = Config::load(source, provided);
+    let files = match &loaded {
+        Ok(loaded) => Files::from(&loaded.config),
+        Err(_) => Config::files(source, provided),
     };
-    let warnings = warnings.iter().map(Diagnostic::to_string);
-    report.problems.splice(0..0, warnings);
-    report
+    let policy = if files.policy.is_there() {
+        reload::load_policy(&files.policy).map(Some)
+    } else {
+        // The configuration's problems say so.
+        Ok(None)
+    };
+    let mut wrong = loaded.as_ref().err().cloned().unwrap_or_default();
+    if let Ok(loaded) = &loaded {
+        wrong.extend(start_problems(&loaded.config));
+    }
+    if let Ok(Some(compiled)) = &policy {
+        if let Ok(loaded) = &loaded {
+            wrong.extend(missing_credentials(&loaded.config, &compiled.policy));
+        }
+        wrong.extend(users_problems(&files.users, &compiled.policy));
+    }
+    match (loaded, policy) {
+        (Ok(loaded), Ok(Some(policy))) if wrong.is_empty() => Ok(Fit { loaded, policy }),
+        (loaded, policy) => {
+            let warnings = |loaded: Loaded| loaded.warnings;
+            let mut problems = loaded.map(warnings).unwrap_or_default();
+            let bad = policy.err().unwrap_or_default();
+            let exit = if wrong.is_empty() { Exit::Data } else { Exit::Config };
+            for problem in wrong.into_iter().chain(bad) {
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+            Err(Wrong { problems, exit })
+        }
+    }
 }
 
 /// What only shows when a value is used.
@@ -67,21 +110,22 @@ fn start_problems(config: &Config) -> Vec<Diagnostic> {
 }
 
 /// What a good configuration and a good policy may still want of each other.
-fn problems_with(config: &Config, policy: &Policy) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    if let Ok(forward) = Forward::new(&config.upstream) {
-        problems.extend(
-            reload::check_credentials(policy, &forward, "policy")
-                .err()
-                .unwrap_or_default(),
-        );
+fn missing_credentials(config: &Config, policy: &Policy) -> Vec<Diagnostic> {
+    let checked = Forward::new(&config.upstream).map(|forward| reload::check_credentials(policy, &forward, "policy"));
+    checked.ok().and_then(Result::err).unwrap_or_default()
+}
+
+fn users_problems(users: &UserSource, policy: &Policy) -> Vec<Diagnostic> {
+    let UserSource::File(path) = users else {
+        return Vec::new();
+    };
+    if !path.is_file() {
+        // The configuration's problems say so.
+        return Vec::new();
     }
-    if let UserSource::File(path) = &config.users.source {
-        let read = users::read(path).map_err(|problem| vec![problem]);
-        let parsed = read.and_then(|text| Users::parse(&path.display().to_string(), &text, policy));
-        problems.extend(parsed.err().unwrap_or_default());
-    }
-    problems
+    let read = users::read(path).map_err(|problem| vec![problem]);
+    let parsed = read.and_then(|text| Users::parse(&path.display().to_string(), &text, policy));
+    parsed.err().unwrap_or_default()
 }
 
 fn in_words(policy: &Policy) -> String {

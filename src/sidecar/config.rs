@@ -80,6 +80,28 @@ impl Config {
         let warnings = reader.finish()?;
         Ok(Loaded { config, warnings })
     }
+
+    pub(crate) fn files(source: &Source, provided: &Provided) -> Files {
+        Files::from(&read::config(&mut source.reader(), provided))
+    }
+}
+
+/// Which other files there are, as far as a configuration with errors tells: so that they can be judged all the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// `policy`
+    pub policy: PolicySource,
+    /// `users.source` and `users.file`
+    pub users: UserSource,
+}
+
+impl From<&Config> for Files {
+    fn from(config: &Config) -> Self {
+        Self {
+            policy: config.policy.clone(),
+            users: config.users.source.clone(),
+        }
+    }
 }
 
 /// Where the policy comes from.
@@ -89,6 +111,15 @@ pub enum PolicySource {
     Compiled,
     /// A file: read at start, and again when it changes or on SIGHUP.
     File(PathBuf),
+}
+
+impl PolicySource {
+    pub(crate) fn is_there(&self) -> bool {
+        match self {
+            Self::Compiled => true,
+            Self::File(path) => path.is_file(),
+        }
+    }
 }
 
 /// PEM files of the public listener.
@@ -313,7 +344,7 @@ pub enum Attenuation {
 pub struct Timeouts {
     /// `timeouts.head`: a whole request head.
     pub head: Duration,
-    /// `timeouts.body`: longest wait for the next bytes of a request body.
+    /// `timeouts.body`: longest wait for the next bytes of a request body, and what all of it may take beside its length.
     pub body: Duration,
     /// `timeouts.write`: longest wait until a client takes the next bytes of an answer.
     pub write: Duration,
@@ -328,7 +359,7 @@ pub struct Timeouts {
 pub struct Limits {
     /// `limits.body`: bytes of a request body.
     pub body: u64,
-    /// `limits.head`: bytes of a request head.
+    /// `limits.head`: bytes of header fields.
     pub head: usize,
     /// `limits.connections`: client connections at once.
     pub connections: usize,

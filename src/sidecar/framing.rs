@@ -11,7 +11,9 @@ mod error;
 pub use self::chunks::{Chunks, Malformed};
 pub use self::error::FramingError;
 
-/// Longest request target (SECURITY 58).
+/// Longest path (SECURITY 58): what the reference's whole head may have (WIRE §1.4).
+pub const MAX_PATH: usize = 4 * 1024;
+/// Longest request target: a path and a query.
 pub const MAX_TARGET: usize = 8 * 1024;
 /// Most header fields in one head.
 pub const MAX_FIELDS: usize = 100;
@@ -49,17 +51,20 @@ pub struct Scanner {
     seen: usize,
     /// Whether the version is HTTP/1.1; nothing before the request line is whole.
     is_http11: Option<bool>,
+    /// Where the header fields begin.
+    first_field: usize,
     fields: Fields,
 }
 
 impl Scanner {
-    /// `limit`: longest head in bytes, request line included.
+    /// `limit`: most bytes of header fields. The request line has limits of its own.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
             line: 0,
             seen: 0,
             is_http11: None,
+            first_field: 0,
             fields: Fields::default(),
         }
     }
@@ -74,9 +79,12 @@ impl Scanner {
         }
         while let Some(line) = self.next_line(bytes)? {
             match self.is_http11 {
-                None => self.is_http11 = Some(check_request_line(line)?),
+                None => {
+                    self.is_http11 = Some(check_request_line(line)?);
+                    self.first_field = self.seen;
+                }
                 Some(_) if !line.is_empty() => self.fields.take(line)?,
-                Some(_) if self.seen > self.limit => return Err(FramingError::HeadTooLarge),
+                Some(_) if self.is_too_much(self.seen) => return Err(FramingError::HeadTooLarge),
                 Some(is_http11) => {
                     let (length, body) = (self.seen, self.fields.settle(is_http11)?);
                     return Ok(Some(Head { length, body }));
@@ -86,11 +94,16 @@ impl Scanner {
         if self.is_http11.is_none() && bytes.len() > MAX_TARGET + MAX_METHOD + 16 {
             return Err(FramingError::TargetTooLong);
         }
-        if bytes.len() > self.limit {
+        if self.is_http11.is_some() && self.is_too_much(bytes.len()) {
             Err(FramingError::HeadTooLarge)
         } else {
             Ok(None)
         }
+    }
+
+    /// Whether so many bytes are more than a request line, the fields that are allowed, and an empty line.
+    fn is_too_much(&self, bytes: usize) -> bool {
+        bytes.saturating_sub(self.first_field) > self.limit.saturating_add(2)
     }
 
     /// The next line without its CRLF, if it is whole; a lone CR or LF is an error.
@@ -125,9 +138,7 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
     if method.is_empty() || method.len() > MAX_METHOD || !all(method, TOKEN) {
         return Err(FramingError::Method);
     }
-    if target.len() > MAX_TARGET {
-        return Err(FramingError::TargetTooLong);
-    }
+    check_length(target)?;
     let (Some(version), None) = (parts.next(), parts.next()) else {
         return Err(FramingError::RequestLine);
     };
@@ -146,6 +157,15 @@ fn check_request_line(line: &[u8]) -> Result<bool, FramingError> {
         return Err(FramingError::TargetByte);
     }
     Ok(is_http11)
+}
+
+/// Whether a target is no longer than anybody needs.
+pub fn check_length(target: &[u8]) -> Result<(), FramingError> {
+    let path = memchr::memchr(b'?', target).unwrap_or(target.len());
+    if path > MAX_PATH || target.len() > MAX_TARGET {
+        return Err(FramingError::TargetTooLong);
+    }
+    Ok(())
 }
 
 /// The few header fields that framing depends on.

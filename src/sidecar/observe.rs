@@ -71,6 +71,12 @@ impl Observer {
         });
     }
 
+    /// Has `lost_lines` asked for how many lines of the log were dropped so far.
+    pub fn watch_log(&self, metrics: &Metrics, lost_lines: impl Fn() -> u64 + Send + Sync + 'static) {
+        let counter = self.meters.log_lines_dropped.clone();
+        metrics.on_scrape(move || counter.inc_by(lost_lines().saturating_sub(counter.get())));
+    }
+
     /// Prepares a policy for use.
     pub fn edition(&self, policy: Policy) -> Edition {
         let routes = policy

@@ -147,13 +147,15 @@ impl StartError {
     }
 }
 
-/// Runs the sidecar until it is told to stop. `ready` is called once, when both ports are open.
+/// Runs the sidecar until it is told to stop. `ready` is called once, when both ports are open; `lost_lines` says how many
+/// lines of the log nobody got to read.
 ///
 /// Must be called on a multi-threaded tokio runtime, which this uses for everything.
 pub async fn run(
     config: Config,
     clock: Clock,
     orders: Orders,
+    lost_lines: impl Fn() -> u64 + Send + Sync + 'static,
     ready: impl FnOnce(Bound) + Send,
 ) -> Result<(), StartError> {
     let drain = config.timeouts.drain;
@@ -168,7 +170,7 @@ pub async fn run(
         reloader,
         files,
         stopping,
-    } = start::build(config, clock).await?;
+    } = start::build(config, clock, lost_lines).await?;
     let mut work = JoinSet::new();
     if let Some(health) = health {
         work.spawn(keep_checking(Arc::clone(&sites), health));

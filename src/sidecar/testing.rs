@@ -260,9 +260,15 @@ impl Sidecar {
         change(&mut config, folder.path());
         let (commander, orders) = server::orders();
         let (sender, ready) = oneshot::channel();
-        let done = tokio::spawn(server::run(config, Clock::system(), orders, |bound| {
-            sender.send(bound).unwrap();
-        }));
+        let done = tokio::spawn(server::run(
+            config,
+            Clock::system(),
+            orders,
+            || 3,
+            |bound| {
+                sender.send(bound).unwrap();
+            },
+        ));
         let bound = timeout(DEADLINE, ready).await.unwrap();
         let bound = match bound {
             Ok(bound) => bound,

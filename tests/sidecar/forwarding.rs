@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bench::{Bench, MESSAGES, MINT_SECRET, TOKEN_SECRET, gateway, token};
 use crate::support::http::{Connection, Request};
-use crate::support::process::{Gateward, Settings};
+use crate::support::process::{Gateward, Settings, pause};
 use crate::support::upstream::{Answer, Upstream};
 
 #[tokio::test]
@@ -103,6 +103,10 @@ async fn a_gateway_that_is_away_is_a_502_said_once() {
     let errors = |line: &&serde_json::Value| {
         line["level"] == "ERROR" && line["message"].as_str().is_some_and(|m| m.contains("gateway"))
     };
+    let answered = |line: &&serde_json::Value| line["status"] == 502;
+    while gateward.process.records().iter().filter(answered).count() < 5 {
+        pause();
+    }
     let said = gateward.process.records();
     assert_eq!(said.iter().filter(errors).count(), 1, "once per outage: {said:?}");
     let metrics = Request::get("/metrics").send(gateward.admin).await.text();

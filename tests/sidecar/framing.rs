@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bench::{Bench, MESSAGES, TOKEN, gateway, token};
+use crate::bench::{Bench, MESSAGES, PASSWORD, TOKEN, USER, gateway, token};
 use crate::support::http::{Connection, Request};
 use crate::support::upstream::{Answer, Upstream};
 
@@ -402,6 +402,41 @@ async fn a_slow_body_is_given_up() {
         assert!(connection.is_closed_by_peer().await);
     }
     assert_eq!(bench.upstream.count(), 0, "the gateway got a whole request");
+}
+
+#[tokio::test]
+async fn a_login_that_takes_long_is_no_slow_body() {
+    let slow = Upstream::answering(|received| {
+        if received
+            .header("authorization")
+            .is_some_and(|value| value.starts_with("Basic "))
+        {
+            // Longer than a body may take.
+            std::thread::park_timeout(Duration::from_millis(700));
+        }
+        gateway(received)
+    });
+    let bench = Bench::with(slow, |settings| settings.with("GATEWARD__TIMEOUTS__BODY", "300ms"));
+    let request = Request::post(MESSAGES).basic(USER, PASSWORD).json(&json!({}));
+    let answer = bench.send(&request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn header_fields_may_have_16_kib_whatever_the_target_has() {
+    let bench = Bench::start();
+    let token = token(&["messages:list"]);
+    for (excess, status) in [(0, 200), (1, 431)] {
+        let mut fields = format!("Host: x\r\nAuthorization: Bearer {token}\r\nX-Pad: ");
+        fields.push_str(&"a".repeat((16 << 10) - fields.len() - 2 + excess));
+        for query in ["", "?from=2024-01-01T00:00:00Z"] {
+            let mut connection = Connection::open(bench.at()).await;
+            let head = format!("GET {MESSAGES}{query} HTTP/1.1\r\n{fields}\r\n\r\n");
+            connection.write(head.as_bytes()).await;
+            let answer = connection.read_response(false).await.expect("answer");
+            assert_eq!(answer.status, status, "{excess} too many, {query:?}");
+        }
+    }
 }
 
 #[tokio::test]

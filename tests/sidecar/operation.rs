@@ -1,12 +1,16 @@
 //! Running it: explain, reload, readiness, one line per request, graceful stop (attacks 85 to 87).
 
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, MESSAGES, PASSWORD, USER, gateway, token};
+use crate::bench::{Bench, MESSAGES, MINT_SECRET, PASSWORD, TOKEN, TOKEN_SECRET, USER, gateway, token};
 use crate::support::http::{Connection, Request};
-use crate::support::process::{Process, folder, pause, write_private};
+use crate::support::process::{Process, folder, listening, pause, status_of, write_private};
 use crate::support::upstream::{Answer, Upstream};
 
 fn explain(arguments: &[&str]) -> (i32, String) {
@@ -23,6 +27,72 @@ fn explain(arguments: &[&str]) -> (i32, String) {
         output.status.code().expect("code"),
         String::from_utf8_lossy(&output.stdout).into_owned(),
     )
+}
+
+#[test]
+fn a_reader_of_the_welcome_who_leaves_ends_nothing() {
+    let folder = folder();
+    let mut up = Command::new(env!("CARGO_BIN_EXE_gateward"))
+        .arg("up")
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(["GATEWARD__LISTEN", "GATEWARD__ADMIN", "HTTP__LISTEN"].map(|name| (name, "127.0.0.1:0")))
+        .env("GATEWAY__UPSTREAM_URL", "http://127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start");
+    drop(up.stdout.take());
+    let mut said = BufReader::new(up.stderr.take().expect("stderr"))
+        .lines()
+        .map_while(Result::ok);
+    let (_, admin) = said.find_map(|line| listening(&line)).expect("addresses");
+    assert_eq!(status_of(admin, "/health/live"), Some(200));
+    let told = Command::new("kill").args(["-TERM", &up.id().to_string()]).status();
+    assert!(told.expect("kill").success());
+    let rest: Vec<String> = said.collect();
+    assert_eq!(up.wait().expect("end").code(), Some(0), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn audit_lines_are_written_whatever_the_level() {
+    let upstream = Upstream::answering(gateway);
+    let folder = folder();
+    std::fs::write(
+        folder.path().join("g.yaml"),
+        format!("upstream: {{ url: '{}' }}\n", upstream.url()),
+    )
+    .expect("write");
+    // The line that says where it listens is not told at this level: the ports have to be known before.
+    let [public, admin]: [SocketAddr; 2] = [(), ()].map(|()| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+        listener.local_addr().expect("address")
+    });
+    let environment: BTreeMap<String, String> = [
+        ("GATEWARD__LISTEN", public.to_string()),
+        ("GATEWARD__ADMIN", admin.to_string()),
+        ("GATEWARD__LOG__LEVEL", "error".to_owned()),
+        ("GATEWARD__UPSTREAM__MINT__SECRET", MINT_SECRET.to_owned()),
+        ("GATEWARD__TOKENS__SECRET", TOKEN_SECRET.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let arguments = ["run", "--config", "g.yaml"];
+    let mut process = Process::start(env!("CARGO_BIN_EXE_gateward"), &arguments, &environment, folder.path());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while status_of(admin, "/health/ready") != Some(200) {
+        assert!(Instant::now() < deadline, "not ready: {:?}", process.lines());
+        pause();
+    }
+    let request = Request::post(TOKEN)
+        .basic(USER, PASSWORD)
+        .json(&json!({ "scopes": ["messages:send"] }));
+    assert_eq!(request.send(public).await.status, 201);
+    let line: Value = process.wait_for("an audit line", |line| serde_json::from_str(line).ok());
+    assert_eq!(
+        (&line["target"], &line["event"]),
+        (&json!("gateward::audit"), &json!("issue"))
+    );
 }
 
 #[test]

@@ -268,7 +268,7 @@ impl Gateward {
 }
 
 /// The addresses from the line `{"message":"listening","listen":"…","admin":"…"}`.
-fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let record: Value = serde_json::from_str(line).ok()?;
     if record["message"] != "listening" {
         return None;

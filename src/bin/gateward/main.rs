@@ -5,6 +5,7 @@ mod phone;
 mod sidecar;
 mod up;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
 /// Says why a command could not do its work, one line each, on standard error.
 fn report(problems: impl IntoIterator<Item = impl std::fmt::Display>, exit: Exit) -> Exit {
     for problem in problems {
-        eprintln!("{problem}");
+        // A reader who has seen enough is no reason to end in a panic.
+        let _ = writeln!(std::io::stderr(), "{problem}");
     }
     exit
 }

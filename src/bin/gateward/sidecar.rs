@@ -10,7 +10,8 @@ use gateward_boot::exit::Exit;
 use gateward_boot::logs::{self, Logs};
 use gateward_boot::signals::Signals;
 use gateward_sidecar::check;
-use gateward_sidecar::config::{Config, Log, Provided, Source};
+use gateward_sidecar::config::{Log, Provided, Source};
+use gateward_sidecar::endpoints::audit;
 use gateward_sidecar::explain::{self, Asker, Report};
 use gateward_sidecar::server::{self, Commander, StartError};
 use tokio::runtime::Runtime;
@@ -20,20 +21,25 @@ use crate::report;
 
 /// The sidecar alone, until a signal asks it to stop.
 pub(crate) fn run(config: &Path) -> Exit {
-    let loaded = match open(Some(config)).and_then(|source| Config::load(&source, &Provided::default())) {
-        Ok(loaded) => loaded,
+    let source = match open(Some(config)) {
+        Ok(source) => source,
         Err(problems) => return report(problems, Exit::Config),
+    };
+    let loaded = match check::examine(&source, &Provided::default()) {
+        Ok(fit) => fit.loaded,
+        Err(wrong) => return report(wrong.problems, wrong.exit),
     };
     report(&loaded.warnings, Exit::Success);
     let config = loaded.config;
-    let (runtime, _logs) = match prepare(config.threads, &config.log) {
+    let (runtime, logs) = match prepare(config.threads, &config.log) {
         Ok(prepared) => prepared,
         Err(why) => return report([why], Exit::Software),
     };
     let ran = runtime.block_on(async {
         let (commander, orders) = server::orders();
         tokio::spawn(obey(commander));
-        server::run(config, Clock::system(), orders, |_| ()).await
+        let dropped = logs.dropped();
+        server::run(config, Clock::system(), orders, move || dropped.count(), |_| ()).await
     });
     ended(ran)
 }
@@ -53,7 +59,7 @@ pub(crate) fn open(config: Option<&Path>) -> Result<Source, Vec<gateward_documen
 
 /// A runtime with so many workers, and logs.
 pub(crate) fn prepare(threads: Option<usize>, log: &Log) -> Result<(Runtime, Logs), String> {
-    let logs = logs::start(log.level, "gateward").map_err(|error| error.to_string())?;
+    let logs = logs::start(log.level, "gateward", &[audit::TARGET]).map_err(|error| error.to_string())?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = threads {
         builder.worker_threads(threads);

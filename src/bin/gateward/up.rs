@@ -1,5 +1,6 @@
 //! `gateward up`: sidecar and core in one process, for an operator who has nothing yet.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
 use gateward_boot::secrets;
 use gateward_core::config::{self as core, AccountNeed, Mode};
+use gateward_sidecar::check;
 use gateward_sidecar::config::{Config, Provided, Source, UpstreamUrl};
 use gateward_sidecar::server::{self, Bound, Orders};
 use tokio::sync::oneshot;
@@ -23,11 +25,12 @@ pub(crate) fn up(config: Option<&Path>) -> Exit {
         Err((problems, exit)) => return report(problems, exit),
     };
     report(&plan.warnings, Exit::Success);
-    let (runtime, _logs) = match prepare(plan.sidecar.threads, &plan.sidecar.log) {
+    let (runtime, logs) = match prepare(plan.sidecar.threads, &plan.sidecar.log) {
         Ok(prepared) => prepared,
         Err(why) => return report([why], Exit::Software),
     };
-    runtime.block_on(plan.run())
+    let dropped = logs.dropped();
+    runtime.block_on(plan.run(move || dropped.count()))
 }
 
 /// Everything that is decided before a port is opened.
@@ -41,6 +44,8 @@ struct Plan {
 
 impl Plan {
     fn make(source: &Source) -> Result<Self, (Vec<String>, Exit)> {
+        let variables = core::Source::of_variables(Environment::of_process());
+        examine(source, &variables)?;
         let data_dir = source.data_dir();
         // The real address is known when the core listens; until then any will do.
         let nowhere = UpstreamUrl::listening_on(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -53,7 +58,6 @@ impl Plan {
             database: Some(data_dir.join("core.db")),
             account: AccountNeed::Optional,
         };
-        let variables = core::Source::of_variables(Environment::of_process());
         let mut core = core::Config::load(&variables, &for_core).map_err(wrong)?;
         // One secret for both sides, whichever side was told.
         for_sidecar.mint_secret = Some(core.config.jwt.secret.clone());
@@ -72,7 +76,7 @@ impl Plan {
         })
     }
 
-    async fn run(self) -> Exit {
+    async fn run(self, lost_lines: impl Fn() -> u64 + Send + Sync + 'static) -> Exit {
         let Self {
             mut sidecar,
             core,
@@ -95,7 +99,7 @@ impl Plan {
         }));
         let (commander, orders) = server::orders();
         tokio::spawn(obey(commander));
-        let exit = ended(serve(sidecar, orders, welcome).await);
+        let exit = ended(serve(sidecar, orders, welcome, lost_lines).await);
         let _ = stop_core.send(());
         match core.await {
             Ok(Ok(())) => exit,
@@ -105,9 +109,36 @@ impl Plan {
     }
 }
 
-async fn serve(config: Config, orders: Orders, welcome: Welcome) -> Result<(), server::StartError> {
+/// Every problem of both sides, before anything is written.
+fn examine(source: &Source, variables: &core::Source) -> Result<(), (Vec<String>, Exit)> {
+    let stand_ins = Provided::stand_ins();
+    let for_core = core::Provided {
+        jwt_secret: stand_ins.mint_secret.clone(),
+        mode: Some(Mode::Private),
+        private_token: stand_ins.tokens_secret.clone(),
+        database: Some(source.data_dir().join("core.db")),
+        account: AccountNeed::Optional,
+    };
+    let core = core::Config::load(variables, &for_core).err();
+    let sidecar = check::examine(source, &stand_ins).err();
+    let exit = match (&core, &sidecar) {
+        (None, None) => return Ok(()),
+        (None, Some(wrong)) => wrong.exit,
+        (Some(_), _) => Exit::Config,
+    };
+    let of_sidecar = sidecar.map(|wrong| wrong.problems).unwrap_or_default();
+    Err((lines(of_sidecar.into_iter().chain(core.unwrap_or_default())), exit))
+}
+
+async fn serve(
+    config: Config,
+    orders: Orders,
+    welcome: Welcome,
+    lost_lines: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Result<(), server::StartError> {
     let is_tls = config.tls.is_some();
-    server::run(config, Clock::system(), orders, |bound| welcome.print(bound, is_tls)).await
+    let ready = |bound| welcome.print(bound, is_tls);
+    server::run(config, Clock::system(), orders, lost_lines, ready).await
 }
 
 fn lines(problems: impl IntoIterator<Item = impl std::fmt::Display>) -> Vec<String> {
@@ -151,7 +182,7 @@ impl Welcome {
             ),
             None => (String::new(), String::new()),
         };
-        println!(
+        let words = format!(
             "\
 Gateward is up: {url}  (health, metrics and status: http://{admin})
 
@@ -174,5 +205,7 @@ Send a message with its access_token:
             admin = bound.admin,
             with_key = self.private_token.as_ref().map(|_| " and this key").unwrap_or_default(),
         );
+        // A reader who has seen enough is no reason to end.
+        let _ = writeln!(std::io::stdout(), "{words}");
     }
 }

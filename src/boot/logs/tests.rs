@@ -50,7 +50,7 @@ fn read_lines(read: &Receiver<Vec<u8>>) -> Vec<serde_json::Value> {
 fn an_event_is_one_json_line_with_its_fields_at_the_top() {
     let (to, _gate, read) = slow(true);
     let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
-    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", writer));
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", &[], writer));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(target: "gateward_x", route = "messages.send", status = 202, "re\"quest\n");
         tracing::debug!(target: "gateward_x", "not told");
@@ -74,11 +74,29 @@ fn an_event_is_one_json_line_with_its_fields_at_the_top() {
 }
 
 #[test]
+fn what_must_always_be_told_is_told_at_every_level() {
+    for (_, level) in Level::ALL {
+        let (to, _gate, read) = slow(true);
+        let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+        let subscriber = tracing_subscriber::registry().with(lines(level, "gateward", &["gateward::audit"], writer));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: "gateward::audit", "told");
+            tracing::info!(target: "gateward::auditor_of_something_else", "perhaps");
+        });
+        drop(logs);
+        let lines: Vec<serde_json::Value> = read_lines(&read);
+        let told = lines.iter().filter(|line| line.get("message").unwrap() == "told");
+        assert_eq!(told.count(), 1, "{level:?}");
+        assert!(lines.len() == 2 || level < Level::Info, "{level:?}");
+    }
+}
+
+#[test]
 fn a_stuck_reader_costs_lines_and_never_blocks() {
     let (to, gate, read) = slow(false);
     let (writer, logs) = writer::start(to, 1000).unwrap();
     let dropped = logs.dropped();
-    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", writer));
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", &[], writer));
     tracing::subscriber::with_default(subscriber, || {
         for number in 0..100 {
             tracing::info!(target: "gateward_x", number);
@@ -110,8 +128,8 @@ fn lines_said_together_are_written_together_and_in_order() {
 
 #[test]
 fn logs_can_be_started_once_and_hear_the_log_crate() {
-    let _logs = start(Level::Error, "gateward").unwrap();
-    assert!(matches!(start(Level::Error, "gateward"), Err(NotStarted::Already)));
+    let _logs = start(Level::Error, "gateward", &[]).unwrap();
+    assert!(matches!(start(Level::Error, "gateward", &[]), Err(NotStarted::Already)));
     assert_eq!(log::max_level(), log::LevelFilter::Error);
 }
 

@@ -13,6 +13,7 @@ use super::support::{
     verified, within,
 };
 use super::wire::Wire;
+use crate::options::NEEDED_COMMANDS;
 use crate::{Denylist, Options, RedisOptions, Rotated, StoreError, Trouble, open};
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -121,10 +122,13 @@ async fn the_password_must_be_right() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_user_needs_only_what_the_options_say() {
-    let commands = "+set +get +del +expireat +zadd +zrem +zscore +zscan +zrangebyscore +xadd +xrange +xrevrange +xread \
-                    +hset +hmget +time +evalsha +script|load +select";
+    let documented = include_str!("../../../config/README.md");
+    assert!(
+        documented.contains(&format!("`{NEEDED_COMMANDS}`")),
+        "{NEEDED_COMMANDS}"
+    );
     let mut rules = vec!["--user", "gateward", "on", ">secret", "~{gateward}:*", "-@all"];
-    rules.extend(commands.split_whitespace());
+    rules.extend(NEEDED_COMMANDS.split_whitespace());
     let server = RedisServer::start_with(&rules).await;
     let options = |prefix: &str| {
         let mut options = RedisOptions::new(server.url());

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use gateward_boot::config::File;
 
@@ -30,6 +31,39 @@ fn a_bad_configuration_is_78_and_every_problem_is_told() {
     let report = checked("listen: nonsense\nunknown: 1\ntokens: { access_ttl: soon }\n", &[]);
     assert_eq!(report.exit.code(), 78);
     assert!(report.problems.len() >= 3, "{:?}", report.problems);
+}
+
+#[test]
+fn a_bad_configuration_hides_neither_the_policys_problems_nor_those_of_the_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let (policy, users) = (folder.path().join("policy.yaml"), folder.path().join("users.yaml"));
+    fs::write(&users, "users: [ { name: a } ]\n").unwrap();
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = |policy: Option<&str>| {
+        let users = users.display();
+        let policy = policy.map(|path| format!("policy: {path}\n")).unwrap_or_default();
+        format!("{policy}listen: nonsense\nusers: {{ source: file, file: {users} }}\n")
+    };
+    let told = |report: &Report, what: &str| report.problems.iter().any(|problem| problem.contains(what));
+    let report = checked(&text(None), &[]);
+    assert_eq!(report.exit.code(), 78);
+    assert!(
+        told(&report, "listen") && told(&report, "users.yaml"),
+        "{:?}",
+        report.problems
+    );
+    fs::write(&policy, "policy: a\nrouter: nonsense\n").unwrap();
+    let report = checked(&text(policy.to_str()), &[]);
+    assert_eq!(report.exit.code(), 78);
+    assert!(
+        told(&report, "listen") && told(&report, "policy.yaml"),
+        "{:?}",
+        report.problems
+    );
+    fs::remove_file(&policy).unwrap();
+    let report = checked(&text(policy.to_str()), &[]);
+    let missing = report.problems.iter().filter(|problem| problem.contains("policy.yaml"));
+    assert_eq!(missing.count(), 1, "{:?}", report.problems);
 }
 
 #[test]

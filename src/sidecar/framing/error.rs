@@ -5,11 +5,12 @@ use std::fmt;
 /// Why a head is refused. [`FramingError::label`] is what logs and metrics say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FramingError {
-    /// The head is longer than the limit.
+    /// The header fields are longer than the limit.
     HeadTooLarge,
     /// More than [`MAX_FIELDS`](super::MAX_FIELDS) header fields.
     TooManyFields,
-    /// The request target is longer than [`MAX_TARGET`](super::MAX_TARGET).
+    /// The request target is longer than [`MAX_TARGET`](super::MAX_TARGET), or its path than
+    /// [`MAX_PATH`](super::MAX_PATH).
     TargetTooLong,
     /// Line feed without carriage return.
     BareLineFeed,

@@ -146,6 +146,15 @@ fn request_lines_are_exact() {
 fn limits_have_their_own_answers() {
     let target = format!("GET /{} HTTP/1.1", "a".repeat(MAX_TARGET));
     assert_eq!(verdict(&[&target, HOST]).map_err(FramingError::status), Err(414));
+    let of = |path: usize, query: usize| format!("GET /{}?{} HTTP/1.1", "a".repeat(path - 1), "a".repeat(query));
+    for (target, answer) in [
+        (of(MAX_PATH, 0), None),
+        (of(MAX_PATH + 1, 0), Some(414)),
+        (of(1, MAX_TARGET - 2), None),
+        (of(1, MAX_TARGET - 1), Some(414)),
+    ] {
+        assert_eq!(verdict(&[&target, HOST]).err().map(FramingError::status), answer);
+    }
     let mut many = vec![GET, HOST];
     many.extend(std::iter::repeat_n("X-A: b", MAX_FIELDS));
     assert_eq!(verdict(&many).map_err(FramingError::status), Err(431));
@@ -183,11 +192,22 @@ fn scanner_gives_up_as_soon_as_no_head_can_come() {
     assert_eq!(verdict(b"\x16\x03\x01\x02"), Err(FramingError::Method));
     assert_eq!(verdict(b"PRI * HTTP/2.0\r\n"), Err(FramingError::Version));
     assert_eq!(verdict(&vec![b'a'; MAX_TARGET + 100]), Err(FramingError::TargetTooLong));
-    let mut long = b"GET / HTTP/1.1\r\nX-A: ".to_vec();
-    long.resize(MAX_HEAD + 1, b'a');
-    assert_eq!(verdict(&long), Err(FramingError::HeadTooLarge));
-    long.resize(MAX_HEAD, b'a');
-    assert_eq!(verdict(&long), Ok(None));
+    for line in [
+        "GET / HTTP/1.0\r\n".to_owned(),
+        format!("GET /{} HTTP/1.0\r\n", "a".repeat(4000)),
+    ] {
+        let mut long = format!("{line}X-A: ").into_bytes();
+        long.resize(line.len() + MAX_HEAD + 3, b'a');
+        assert_eq!(verdict(&long), Err(FramingError::HeadTooLarge));
+        long.resize(line.len() + MAX_HEAD - 2, b'a');
+        assert_eq!(verdict(&long), Ok(None));
+        long.extend_from_slice(b"\r\n\r\n");
+        let length = verdict(&long).map(|head| head.map(|head| head.length));
+        assert_eq!(length, Ok(Some(long.len())), "the fields may have that much");
+        let end = long.len() - 4;
+        long.insert(end, b'a');
+        assert_eq!(verdict(&long), Err(FramingError::HeadTooLarge));
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub(super) struct Meters {
     /// By result.
     pub(super) reloads: IntCounterVec,
     pub(super) panics: IntCounter,
+    pub(super) log_lines_dropped: IntCounter,
     pub(super) connections: IntGauge,
     pub(super) in_flight: IntGauge,
     pub(super) store: StoreMeters,
@@ -196,6 +197,10 @@ impl Meters {
                 &["file", "result"],
             )?,
             panics: metrics.counter("gateward_panics_total", "Requests that ended in a panic.")?,
+            log_lines_dropped: metrics.counter(
+                "gateward_log_lines_dropped_total",
+                "Lines of the log that were dropped because standard error was too slow.",
+            )?,
             connections: metrics.gauge("gateward_connections", "Client connections.")?,
             in_flight: metrics.gauge("gateward_requests_in_flight", "Requests in flight.")?,
             store: StoreMeters::register(metrics)?,

@@ -11,7 +11,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::context::Arrival;
-use crate::framing::{FramingError, MAX_FIELDS, MAX_TARGET};
+use crate::framing::{self, FramingError, MAX_FIELDS};
 use crate::gate::{Authorization, Head};
 use crate::headers::{self, REQUEST_ID};
 use crate::observe::Edition;
@@ -55,9 +55,7 @@ fn wants_problem(request: &RequestHeader) -> bool {
 
 /// What `framing` checks on the raw bytes of HTTP/1, for HTTP/2: its frames leave less room for doubt.
 pub(super) fn check_http2(request: &RequestHeader) -> Result<(), Refusal> {
-    if request.raw_path().len() > MAX_TARGET {
-        return Err(Refusal::Framing(FramingError::TargetTooLong));
-    }
+    framing::check_length(request.raw_path()).map_err(Refusal::Framing)?;
     let plain = |value: &http::HeaderValue| value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e));
     if !request.headers.values().all(plain) {
         return Err(Refusal::Framing(FramingError::NonAscii));

@@ -87,7 +87,9 @@ impl Passage {
         if context.body_bytes > limit {
             return stop(context, Refusal::BodyTooLarge);
         }
-        if context.started.elapsed() > patience(self.timeouts.body, context.body_bytes) {
+        // Before that the client did not have to wait for itself: a login was checked, a connection made.
+        let began = context.gateway.asked.unwrap_or(context.started);
+        if began.elapsed() > patience(self.timeouts.body, context.body_bytes) {
             return stop(context, Refusal::BodyTimeout);
         }
         Ok(())
@@ -177,9 +179,11 @@ pub(super) async fn release(session: &mut Session) {
     }
 }
 
-/// How long a body of so many bytes may take: a slow line is no offence, a trickle is.
+/// How long a body of so many bytes may take in all: a slow line is no offence, a trickle is. That every single wait is
+/// no longer than `base` is seen to where bytes are read.
 fn patience(base: Duration, bytes: u64) -> Duration {
-    const SLOWEST_BYTES_PER_SECOND: u64 = 4096;
+    // Below the slowest mobile networks, and what Apache's mod_reqtimeout asks for.
+    const SLOWEST_BYTES_PER_SECOND: u64 = 500;
     base + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
 }
 
@@ -215,4 +219,19 @@ pub(super) fn summary(session: &Session) -> String {
     let request = session.req_header();
     let path = headers::path_of(request.raw_path());
     format!("{} {}", request.method, String::from_utf8_lossy(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_honest_slow_line_may_take_its_time_and_a_trickle_may_not() {
+        let base = Duration::from_secs(2);
+        for second in 1..10_000 {
+            let passed = Duration::from_secs(second);
+            assert!(passed < patience(base, 1000 * second), "a kilobyte every second");
+        }
+        assert!(Duration::from_secs(60) > patience(base, 60), "a byte every second");
+    }
 }

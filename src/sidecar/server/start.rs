@@ -25,6 +25,7 @@ use crate::config::{Config, Health, Store, UserSource};
 use crate::endpoints::{Endpoints, JwtMetrics};
 use crate::forward::Forward;
 use crate::forward::sites::Sites;
+use crate::framing::{MAX_FIELDS, MAX_TARGET};
 use crate::front::FrontDoor;
 use crate::front::traffic::Traffic;
 use crate::gate::Gate;
@@ -72,11 +73,16 @@ struct Made {
     endpoints: Endpoints,
 }
 
-pub(super) async fn build(config: Config, clock: Clock) -> Result<Parts, StartError> {
+pub(super) async fn build(
+    config: Config,
+    clock: Clock,
+    lost_lines: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Result<Parts, StartError> {
     let started = clock.now();
     // Before they are read for the first time, so that no change goes unnoticed.
     let files = Files::look(&config);
     let made = make(&config, &clock).await?;
+    made.observer.watch_log(&made.metrics, lost_lines);
     // A name that cannot be found yet is looked up again in the background.
     let _found = timeout(FIRST_LOOK_UP, made.forward.sites().look_up()).await;
     Ok(assemble(&config, clock, started, files, made))
@@ -270,7 +276,9 @@ fn front_door(
     options.h2_idle_timeout = Some(config.timeouts.idle);
     proxy.server_options = Some(options);
     let mut http2 = pingora::protocols::http::v2::server::default_h2_options();
-    http2.max_header_list_size(u32::try_from(config.limits.head).unwrap_or(u32::MAX));
+    // HTTP/2 counts the target too, and 32 bytes more for every field (RFC 9113 §10.5.1).
+    let list = config.limits.head + MAX_TARGET + 32 * MAX_FIELDS;
+    http2.max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX));
     http2.max_concurrent_streams(HTTP2_STREAMS);
     proxy.h2_options = Some(http2);
     FrontDoor::new(
