@@ -40,37 +40,23 @@ const KEEPALIVE_SECS: u64 = 60;
 
 /// The public listener's application.
 pub(crate) struct FrontDoor {
-    proxy: Arc<HttpProxy<Proxy>>,
-    traffic: Arc<Traffic>,
-    observer: Arc<Observer>,
-    limits: Limits,
-    timeouts: Timeouts,
-    h2c: bool,
-    tls: Option<Acceptor>,
+    /// What is behind it.
+    pub proxy: Arc<HttpProxy<Proxy>>,
+    /// Counts connections.
+    pub traffic: Arc<Traffic>,
+    /// Writes and counts what is refused here.
+    pub observer: Arc<Observer>,
+    /// How much a client may send.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: Timeouts,
+    /// Whether HTTP/2 without TLS is spoken.
+    pub h2c: bool,
+    /// How connections are secured, if they are.
+    pub tls: Option<Acceptor>,
 }
 
 impl FrontDoor {
-    /// A door in front of this proxy.
-    pub(crate) fn new(
-        proxy: Arc<HttpProxy<Proxy>>,
-        traffic: Arc<Traffic>,
-        observer: Arc<Observer>,
-        limits: Limits,
-        timeouts: Timeouts,
-        h2c: bool,
-        tls: Option<Acceptor>,
-    ) -> Self {
-        Self {
-            proxy,
-            traffic,
-            observer,
-            limits,
-            timeouts,
-            h2c,
-            tls,
-        }
-    }
-
     /// The connection as HTTP gets to see it; `None` when a client and we do not come to terms in time. That is no news:
     /// every port scan does it.
     async fn secure(&self, stream: Stream) -> Option<Stream> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gateward_auth::{AccessClaims, FamilyId, Hs256Key, Secret, Signer, TokenId, UnixSeconds, UserId};
 use gateward_boot::clock::Clock;
 use gateward_boot::config::File;
+use gateward_denylist::{Denylist, Options, Retention};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -242,6 +243,14 @@ pub(crate) fn config(folder: &std::path::Path, gateway: SocketAddr, text: &str) 
     Config::load(&source, &Provided::default())
         .unwrap_or_else(|problems| panic!("{problems:#?}"))
         .config
+}
+
+/// An embedded denylist of its own.
+pub(crate) async fn denylist(folder: &std::path::Path, clock: &Clock, retention: Retention) -> Denylist {
+    let path = folder.join("denylist.redb");
+    gateward_denylist::open(Options::Embedded { path }, clock.reader(), retention)
+        .await
+        .unwrap()
 }
 
 impl Sidecar {

@@ -291,6 +291,13 @@ async fn an_old_snapshot_takes_nothing_back() {
     assert_eq!(Session::open(&other, "bob").await.epoch, epoch);
 }
 
+/// A session that was revoked through this list.
+async fn revoked(list: &Denylist) -> Session {
+    let session = Session::open(list, "ann").await;
+    list.revoke_token(&session.user, &session.access, now()).await.unwrap();
+    session
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_in_the_feed_is_closed_by_loading_everything() {
     let server = RedisServer::start().await;
@@ -299,23 +306,13 @@ async fn a_gap_in_the_feed_is_closed_by_loading_everything() {
     let reader = open_loaded(with_resync(wire.url(), Duration::from_secs(3600))).await;
     let mut sessions = Vec::new();
     for _ in 0..2 {
-        let session = Session::open(&writer, "ann").await;
-        writer
-            .revoke_token(&session.user, &session.access, now())
-            .await
-            .unwrap();
-        sessions.push(session);
+        sessions.push(revoked(&writer).await);
     }
     until("the feed works", || reader.health().entries == 2).await;
     wire.cut();
     until("it is noticed", || reader.health().degraded).await;
     for _ in 0..5 {
-        let session = Session::open(&writer, "ann").await;
-        writer
-            .revoke_token(&session.user, &session.access, now())
-            .await
-            .unwrap();
-        sessions.push(session);
+        sessions.push(revoked(&writer).await);
     }
     command(&server, &["XTRIM", "{gateward}:feed", "MAXLEN", "2"]).await;
     assert_eq!(reader.health().entries, 2);

@@ -11,7 +11,7 @@ use gateward_auth::{
     VerifierRules,
 };
 use gateward_boot::clock::Clock;
-use gateward_denylist::{Options, Retention};
+use gateward_denylist::Retention;
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
@@ -53,12 +53,7 @@ impl Bench {
             refresh_ttl: hour,
             leeway: Duration::ZERO,
         };
-        let options = Options::Embedded {
-            path: folder.path().join("denylist.redb"),
-        };
-        let denylist = gateward_denylist::open(options, clock.reader(), retention)
-            .await
-            .unwrap();
+        let denylist = crate::testing::denylist(folder.path(), &clock, retention).await;
         let key = Hs256Key::new(&Secret::new(SECRET)).unwrap();
         let verifier = Verifier::new(
             key,
@@ -253,15 +248,20 @@ async fn who_looked_just_before_the_answer_came_does_not_ask_again() {
     assert_eq!(toy.asked().len(), 1);
 }
 
+/// Waits until the held toy was asked.
+async fn is_asked(asker: &mut (impl Future + Unpin), arrived: &Notify) {
+    tokio::select! {
+        _answer = asker => panic!("nobody let it go"),
+        () = arrived.notified() => {}
+    }
+}
+
 #[tokio::test]
 async fn what_was_asked_before_a_password_change_is_not_believed_after_it() {
     let (toy, gate, arrived) = held_toy().await;
     let bench = Bench::asking(&toy).await;
     let mut before = Box::pin(bench.login("ABC123", "old"));
-    tokio::select! {
-        _answer = &mut before => panic!("nobody let it go"),
-        () = arrived.notified() => {}
-    }
+    is_asked(&mut before, &arrived).await;
     let changed = bench
         .authenticator
         .on_password_changed(&bench.policy, "abc123", NOW)
@@ -269,10 +269,7 @@ async fn what_was_asked_before_a_password_change_is_not_believed_after_it() {
     assert_eq!(changed, PasswordChanged::Revoked);
     // Who asks now does not share the answer to the question from before: the gateway is asked again.
     let mut after = Box::pin(bench.login("ABC123", "old"));
-    tokio::select! {
-        _answer = &mut after => panic!("nobody let it go"),
-        () = arrived.notified() => {}
-    }
+    is_asked(&mut after, &arrived).await;
     gate.add_permits(2);
     before.await.unwrap();
     after.await.unwrap();
@@ -284,10 +281,7 @@ async fn a_check_from_before_a_password_change_is_not_remembered() {
     let (toy, gate, arrived) = held_toy().await;
     let bench = Bench::asking(&toy).await;
     let mut before = Box::pin(bench.login("ABC123", "old"));
-    tokio::select! {
-        _answer = &mut before => panic!("nobody let it go"),
-        () = arrived.notified() => {}
-    }
+    is_asked(&mut before, &arrived).await;
     bench
         .authenticator
         .on_password_changed(&bench.policy, "ABC123", NOW)

@@ -135,23 +135,13 @@ fn basic(reader: &mut Reader<'_>, needed: bool, shared: bool) -> Option<Upstream
     let user = reader.parsed("upstream.basic.user", "a user", "a name without a colon", login);
     let password = reader.secret("upstream.basic.password", SecretRules::PASSED_ON);
     let why = "by upstream.credential basic";
-    match (user, password) {
-        (Some(user), Some(password)) => {
-            return Some(UpstreamBasic {
-                user,
-                password: Secret::new(password.into_bytes()),
-                shared,
-            });
-        }
-        (Some(_), None) => missing(reader, "upstream.basic.password", "with upstream.basic.user"),
-        (None, Some(_)) => missing(reader, "upstream.basic.user", "with upstream.basic.password"),
-        (None, None) if needed => {
-            missing(reader, "upstream.basic.user", why);
-            missing(reader, "upstream.basic.password", why);
-        }
-        (None, None) => {}
-    }
-    None
+    let keys = ["upstream.basic.user", "upstream.basic.password"];
+    let (user, password) = together(reader, keys, (user, password), needed.then_some(why))?;
+    Some(UpstreamBasic {
+        user,
+        password: Secret::new(password.into_bytes()),
+        shared,
+    })
 }
 
 fn header(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamHeader> {
@@ -164,26 +154,38 @@ fn header(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamHeader> {
     });
     let value = reader.secret("upstream.header.value", SecretRules::PASSED_ON);
     let why = "by upstream.credential header";
-    match (name, value) {
-        (Some(name), Some(value)) => {
-            if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
-                reader.problem(
-                    "upstream.header.value",
-                    "the value has characters that no header may have",
-                );
+    let keys = ["upstream.header.name", "upstream.header.value"];
+    let (name, value) = together(reader, keys, (name, value), needed.then_some(why))?;
+    if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
+        reader.problem(
+            "upstream.header.value",
+            "the value has characters that no header may have",
+        );
+    }
+    Some(UpstreamHeader {
+        name,
+        value: Secret::new(value.into_bytes()),
+    })
+}
+
+/// Two values of which each needs the other, and which are both required where something says `why`.
+fn together<A, B>(
+    reader: &mut Reader<'_>,
+    [first, second]: [&str; 2],
+    given: (Option<A>, Option<B>),
+    why: Option<&str>,
+) -> Option<(A, B)> {
+    match given {
+        (Some(one), Some(other)) => return Some((one, other)),
+        (Some(_), None) => missing(reader, second, &format!("with {first}")),
+        (None, Some(_)) => missing(reader, first, &format!("with {second}")),
+        (None, None) => {
+            for key in [first, second] {
+                if let Some(why) = why {
+                    missing(reader, key, why);
+                }
             }
-            return Some(UpstreamHeader {
-                name,
-                value: Secret::new(value.into_bytes()),
-            });
         }
-        (Some(_), None) => missing(reader, "upstream.header.value", "with upstream.header.name"),
-        (None, Some(_)) => missing(reader, "upstream.header.name", "with upstream.header.value"),
-        (None, None) if needed => {
-            missing(reader, "upstream.header.name", why);
-            missing(reader, "upstream.header.value", why);
-        }
-        (None, None) => {}
     }
     None
 }

@@ -11,7 +11,7 @@ use gateward_auth::{
 };
 use gateward_boot::clock::{Clock, Hands};
 use gateward_boot::metrics::Metrics;
-use gateward_denylist::{Claim, ForeignToken, Options, Retention};
+use gateward_denylist::{Claim, ForeignToken, Retention};
 use gateward_policy::{Policy, Resolution};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -68,12 +68,7 @@ impl Bench {
             refresh_ttl: tokens.refresh_ttl,
             leeway: tokens.leeway,
         };
-        let options = Options::Embedded {
-            path: folder.path().join("denylist.redb"),
-        };
-        let denylist = gateward_denylist::open(options, clock.reader(), retention)
-            .await
-            .unwrap();
+        let denylist = crate::testing::denylist(folder.path(), &clock, retention).await;
         let gateway = Arc::new(Toy::gateway(&toy.upstream()).unwrap());
         let metrics = Metrics::new();
         let jwt = JwtMetrics::register(&metrics).unwrap();

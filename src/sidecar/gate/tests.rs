@@ -7,7 +7,7 @@ use gateward_auth::{
 };
 use gateward_boot::clock::Clock;
 use gateward_boot::metrics::Metrics;
-use gateward_denylist::{Denylist, Options, Retention};
+use gateward_denylist::{Denylist, Retention};
 use gateward_policy::Action;
 
 use super::*;
@@ -52,12 +52,7 @@ impl Bench {
             refresh_ttl: 30 * day,
             leeway: Duration::ZERO,
         };
-        let options = Options::Embedded {
-            path: folder.path().join("denylist.redb"),
-        };
-        let denylist = gateward_denylist::open(options, clock.reader(), retention)
-            .await
-            .unwrap();
+        let denylist = crate::testing::denylist(folder.path(), &clock, retention).await;
         let nowhere = crate::testing::config(folder.path(), ([127, 0, 0, 1], 1).into(), "").upstream;
         let logins = LoginSettings {
             source: LoginSource::Gateway(Arc::new(Toy::gateway(&nowhere).unwrap())),

@@ -281,15 +281,15 @@ fn front_door(
     http2.max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX));
     http2.max_concurrent_streams(HTTP2_STREAMS);
     proxy.h2_options = Some(http2);
-    FrontDoor::new(
-        Arc::new(proxy),
+    FrontDoor {
+        proxy: Arc::new(proxy),
         traffic,
         observer,
-        config.limits,
-        config.timeouts,
-        config.h2c,
+        limits: config.limits,
+        timeouts: config.timeouts,
+        h2c: config.h2c,
         tls,
-    )
+    }
 }
 
 fn internal(why: impl std::fmt::Display) -> StartError {

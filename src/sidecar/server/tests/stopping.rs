@@ -13,6 +13,16 @@ use crate::testing::{Act, Sidecar, Toy, bearer, request};
 const SLOW: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 const LIST: &str = "GET /api/3rdparty/v1/messages";
 
+async fn nobody_is_let_in(sidecar: &Sidecar) {
+    let refused = async { while TcpStream::connect(sidecar.bound.public).await.is_ok() {} };
+    timeout(Duration::from_secs(5), refused).await.unwrap();
+}
+
+async fn ended(sidecar: Sidecar) {
+    let end = timeout(Duration::from_secs(5), sidecar.done).await.unwrap();
+    end.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_for_the_requests_in_flight_and_for_nothing_else() {
     let (go, came) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -29,17 +39,12 @@ async fn a_stop_waits_for_the_requests_in_flight_and_for_nothing_else() {
     came.notified().await;
     sidecar.commander.stop();
     assert!(idle.is_closed().await, "an idle connection ends at once");
-    let refused = async { while TcpStream::connect(sidecar.bound.public).await.is_ok() {} };
-    timeout(Duration::from_secs(5), refused).await.unwrap();
+    nobody_is_let_in(&sidecar).await;
     assert_eq!(sidecar.admin("/health/ready").await.status, 503);
     assert!(!sidecar.done.is_finished());
     go.notify_one();
     assert_eq!(busy.hear().await.status, 200);
-    timeout(Duration::from_secs(5), sidecar.done)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    ended(sidecar).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,16 +70,11 @@ async fn a_stop_does_not_wait_for_streams_but_for_everything_else() {
     busy.say(&request(LIST, &[&bearer(&["messages:list"])])).await;
     came.notified().await;
     sidecar.commander.stop();
-    let refused = async { while TcpStream::connect(sidecar.bound.public).await.is_ok() {} };
-    timeout(Duration::from_secs(5), refused).await.unwrap();
+    nobody_is_let_in(&sidecar).await;
     assert!(!sidecar.done.is_finished());
     go.notify_one();
     assert_eq!(busy.hear().await.status, 200);
-    timeout(Duration::from_secs(5), sidecar.done)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    ended(sidecar).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,11 +91,7 @@ async fn a_stop_does_not_wait_longer_than_the_deadline() {
     busy.say(&request(LIST, &[&bearer(&["messages:list"])])).await;
     came.notified().await;
     sidecar.commander.stop();
-    timeout(Duration::from_secs(5), sidecar.done)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    ended(sidecar).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
