@@ -187,7 +187,8 @@ impl Denylist {
             .await
     }
 
-    /// Revokes the login session that a token id names, if it is the caller's; else puts (caller, id) on the list.
+    /// Revokes the login session that a token id names, if it is the caller's; else puts (caller, id) on the list, unless
+    /// the caller has put too many there.
     /// Idempotent. Durable before `Ok`.
     pub async fn revoke_token(
         &self,
@@ -195,8 +196,9 @@ impl Denylist {
         id: &TokenId,
         now: UnixSeconds,
     ) -> Result<RevokeOutcome, StoreError> {
-        self.ask(Operation::RevokeToken, self.open.store.revoke_token(caller, id, now))
-            .await
+        let may_list = self.open.replica.has_room(caller, id);
+        let revoked = self.open.store.revoke_token(caller, id, may_list, now);
+        self.ask(Operation::RevokeToken, revoked).await
     }
 
     /// Revokes everything that a user was issued so far, and answers the new epoch. Durable before `Ok`.

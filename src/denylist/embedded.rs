@@ -145,9 +145,22 @@ impl Store for Embedded {
             .await
     }
 
-    async fn revoke_token(&self, caller: &UserId, id: &TokenId, now: UnixSeconds) -> Result<RevokeOutcome, StoreError> {
+    async fn revoke_token(
+        &self,
+        caller: &UserId,
+        id: &TokenId,
+        may_list: bool,
+        now: UnixSeconds,
+    ) -> Result<RevokeOutcome, StoreError> {
         let (caller, id, retention) = (caller.clone(), id.clone(), self.retention);
-        self.ask(move |transaction| revoke_token(transaction, caller, id, now, &retention))
+        let line = Line {
+            entry: Entry::Token {
+                user: caller.clone(),
+                id: id.clone(),
+            },
+            expires_at: retention.longest(now),
+        };
+        self.ask(move |transaction| revoke_token(transaction, &caller, &id, line, may_list, &retention))
             .await
     }
 
@@ -238,9 +251,10 @@ fn rotate(
 
 fn revoke_token(
     transaction: &WriteTransaction,
-    caller: UserId,
-    id: TokenId,
-    now: UnixSeconds,
+    caller: &UserId,
+    id: &TokenId,
+    line: Line,
+    may_list: bool,
     retention: &Retention,
 ) -> Result<Done<RevokeOutcome>, redb::Error> {
     let mut answer = RevokeOutcome::TokenListed;
@@ -256,20 +270,23 @@ fn revoke_token(
         }
         answer = RevokeOutcome::Foreign;
     }
-    let adopted = tables::adoption(transaction, &adoption_key(&caller, &id))?;
-    let line = Line {
-        entry: Entry::Token { user: caller, id },
-        expires_at: retention.longest(now),
+    let adopted = tables::adoption(transaction, &adoption_key(caller, id))?;
+    // The gateway's own token may have become a family, which it still names.
+    let family = adopted.and_then(|adopted| adopted.family());
+    let record = family
+        .as_ref()
+        .map(|family| tables::family(transaction, family))
+        .transpose()?;
+    let ended = match (family, record) {
+        (Some(family), Some(Some(record))) => {
+            answer = RevokeOutcome::Family(family.clone());
+            Some(end_family(transaction, family, record, retention)?)
+        }
+        _ if may_list => None,
+        _ => return Ok(Done::quiet(RevokeOutcome::TooMany)),
     };
     tables::list(transaction, &line)?;
-    let mut lines = vec![line];
-    // The gateway's own token may have become a family, which it still names.
-    if let Some(family) = adopted.and_then(|adopted| adopted.family())
-        && let Some(record) = tables::family(transaction, &family)?
-    {
-        lines.push(end_family(transaction, family.clone(), record, retention)?);
-        answer = RevokeOutcome::Family(family);
-    }
+    let lines = [line].into_iter().chain(ended).collect();
     Ok(Done { answer, lines })
 }
 
@@ -460,7 +477,7 @@ mod tests {
             "what was not acknowledged did not happen"
         );
 
-        store.revoke_token(&ann, &id, now).await.unwrap();
+        store.revoke_token(&ann, &id, true, now).await.unwrap();
         assert_eq!((link.reason(), link.outages()), (None, 1));
         assert!(replica.find(subject, now).is_some());
     }

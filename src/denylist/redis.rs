@@ -253,7 +253,13 @@ impl Store for Redis {
         Ok(rotated)
     }
 
-    async fn revoke_token(&self, caller: &UserId, id: &TokenId, now: UnixSeconds) -> Result<RevokeOutcome, StoreError> {
+    async fn revoke_token(
+        &self,
+        caller: &UserId,
+        id: &TokenId,
+        may_list: bool,
+        now: UnixSeconds,
+    ) -> Result<RevokeOutcome, StoreError> {
         let family = family_of(id.as_str());
         let family_text = family.as_ref().map_or("", |family| family.as_str());
         let mut invocation = self.script(&self.shared.scripts.revoke_token);
@@ -266,7 +272,8 @@ impl Store for Redis {
             .arg(id.as_str())
             .arg(self.shared.retention.longest(now).0)
             .arg(self.shared.retention.margin())
-            .arg(keys.family_prefix());
+            .arg(keys.family_prefix())
+            .arg(u8::from(may_list));
         let answer: Vec<String> = self.run(&invocation).await?;
         let (outcome, lines) = read_revoked(&answer, caller, id, family).ok_or_else(unexpected)?;
         for line in lines {
@@ -411,6 +418,7 @@ fn read_revoked(
             let ended = line(Entry::Family(family.clone()), ends_at)?;
             (RevokeOutcome::Family(family), vec![line(token(), expires_at)?, ended])
         }
+        ["too_many", _] => (RevokeOutcome::TooMany, Vec::new()),
         ["foreign", expires_at] => (RevokeOutcome::Foreign, vec![line(token(), expires_at)?]),
         ["token", expires_at] => (RevokeOutcome::TokenListed, vec![line(token(), expires_at)?]),
         _ => return None,

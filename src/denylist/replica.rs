@@ -1,6 +1,7 @@
 //! Is this token on the list? Answered from memory, without waiting. Knows no store, and not whether the list is up to
 //! date.
 
+use std::collections::HashMap as Counts;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ use crate::ids::family_of;
 /// A line is kept this long after it stopped to matter, in memory and in the stores, so that a clock that jumps ahead and
 /// comes back, or is wrong on one replica, does not lose what is still needed.
 pub(crate) const SLACK_SECONDS: i64 = 3600;
+
+/// How many ids that the store does not know a caller may put on the list: each stays for as long as any token lives.
+pub(crate) const MAX_LISTED: usize = 1000;
 
 /// Lines that are removed while holding the writers' lock once.
 const SWEEP_BATCH: usize = 1000;
@@ -56,7 +60,8 @@ pub(crate) struct Replica {
     sessions: Shelf<SessionKey, Mark>,
     families: Shelf<FamilyId, Mark>,
     users: Shelf<UserId, UserMark>,
-    writers: Mutex<()>,
+    /// Locked by whoever writes; how many token ids each user has on the list.
+    writers: Mutex<Counts<UserId, usize>>,
     scan: AtomicU32,
 }
 
@@ -178,9 +183,16 @@ impl Replica {
             .map_or(0, |user| user.epoch.load(Ordering::Acquire))
     }
 
+    /// Whether a caller may have this id on the list, which the store does not know: it is there already, or there are not
+    /// too many of the caller's yet. Several at once, here or on other replicas, may exceed the number a little.
+    pub(crate) fn has_room(&self, user: &UserId, id: &TokenId) -> bool {
+        self.tokens.has(&TokenRef { user, id }, |_mark| true)
+            || self.write().get(user).is_none_or(|listed| *listed < MAX_LISTED)
+    }
+
     /// Adds a line, or raises what is there to it. Nothing is ever lowered.
     pub(crate) fn merge(&self, line: &Line) {
-        let _writing = self.write();
+        let mut listed = self.write();
         let scan = self.scan.load(Ordering::Relaxed);
         let expires_at = line.expires_at.0;
         match &line.entry {
@@ -197,8 +209,10 @@ impl Replica {
                     user: user.clone(),
                     id: id.clone(),
                 };
-                self.tokens
-                    .put(key, |mark| mark.raise(expires_at, scan), || Mark::new(expires_at, scan));
+                let raise = |mark: &Mark| mark.raise(expires_at, scan);
+                if self.tokens.put(key, raise, || Mark::new(expires_at, scan)) {
+                    *listed.entry(user.clone()).or_default() += 1;
+                }
             }
             Entry::Family(family) => {
                 self.families.put(
@@ -211,15 +225,17 @@ impl Replica {
                 user,
                 epoch,
                 issued_until,
-            } => self.users.put(
-                user.clone(),
-                |known| known.raise(*epoch, *issued_until, expires_at, scan),
-                || UserMark {
-                    mark: Mark::new(expires_at, scan),
-                    epoch: AtomicU64::new(*epoch),
-                    issued_until: AtomicI64::new(issued_until.0),
-                },
-            ),
+            } => {
+                self.users.put(
+                    user.clone(),
+                    |known| known.raise(*epoch, *issued_until, expires_at, scan),
+                    || UserMark {
+                        mark: Mark::new(expires_at, scan),
+                        epoch: AtomicU64::new(*epoch),
+                        issued_until: AtomicI64::new(issued_until.0),
+                    },
+                );
+            }
         }
     }
 
@@ -287,10 +303,19 @@ impl Replica {
 
     /// Drops what stopped to matter long enough ago. Takes time in proportion to the list: not for an async thread.
     pub(crate) fn sweep(&self, now: UnixSeconds) {
-        self.tokens.sweep(|| self.write(), |mark| mark.swept(now));
-        self.sessions.sweep(|| self.write(), |mark| mark.swept(now));
-        self.families.sweep(|| self.write(), |mark| mark.swept(now));
-        self.users.sweep(|| self.write(), |user| user.mark.swept(now));
+        let forget = |listed: &mut Counts<UserId, usize>, key: &TokenKey| {
+            if let Some(count) = listed.get_mut(&key.user) {
+                *count -= 1;
+                if *count == 0 {
+                    listed.remove(&key.user);
+                }
+            }
+        };
+        self.tokens.sweep(|| self.write(), |mark| mark.swept(now), forget);
+        self.sessions.sweep(|| self.write(), |mark| mark.swept(now), |_, _| ());
+        self.families.sweep(|| self.write(), |mark| mark.swept(now), |_, _| ());
+        self.users
+            .sweep(|| self.write(), |user| user.mark.swept(now), |_, _| ());
     }
 
     /// Lines in memory: tokens, families, users.
@@ -298,8 +323,8 @@ impl Replica {
         [self.tokens.len(), self.families.len(), self.users.len()]
     }
 
-    fn write(&self) -> MutexGuard<'_, ()> {
-        // The lock guards no data of its own, so a writer that panicked leaves nothing half done.
+    fn write(&self) -> MutexGuard<'_, Counts<UserId, usize>> {
+        // A writer that panicked leaves at worst a count that is one too low.
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -354,18 +379,23 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
         }
     }
 
-    /// The caller holds the writers' lock.
-    fn put(&self, key: K, raise: impl FnOnce(&V), make: impl FnOnce() -> V) {
+    /// The caller holds the writers' lock. Returns whether the key is new.
+    fn put(&self, key: K, raise: impl FnOnce(&V), make: impl FnOnce() -> V) -> bool {
         let map = self.map.pin();
         if let Some(known) = map.get(&key) {
             raise(known);
+            false
         } else {
             self.count.fetch_add(1, Ordering::AcqRel);
             map.insert(key, make());
+            true
         }
     }
 
-    fn sweep<'a>(&self, lock: impl Fn() -> MutexGuard<'a, ()>, over: impl Fn(&V) -> bool) {
+    fn sweep<'a, G>(&self, lock: impl Fn() -> MutexGuard<'a, G>, over: impl Fn(&V) -> bool, gone: impl Fn(&mut G, &K))
+    where
+        G: 'a,
+    {
         let old: Vec<K> = self
             .map
             .pin()
@@ -374,11 +404,12 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
             .map(|(key, _)| key.clone())
             .collect();
         for batch in old.chunks(SWEEP_BATCH) {
-            let _writing = lock();
+            let mut locked = lock();
             let map = self.map.pin();
             for key in batch {
                 if map.get(key).is_some_and(&over) && map.remove(key).is_some() {
                     self.count.fetch_sub(1, Ordering::AcqRel);
+                    gone(&mut locked, key);
                 }
             }
         }

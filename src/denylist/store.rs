@@ -120,7 +120,7 @@ impl Refused {
     }
 }
 
-/// What became of revoking a token id. All three are success towards the client.
+/// What became of revoking a token id. All but the last are success towards the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RevokeOutcome {
     /// The id names this family of the caller's, which is revoked.
@@ -129,6 +129,9 @@ pub enum RevokeOutcome {
     TokenListed,
     /// The id names a family of somebody else, which stays as it is: (caller, id) is on the list.
     Foreign,
+    /// The id is not the caller's as far as the store knows, and the caller has too many of those on the list: nothing
+    /// has changed.
+    TooMany,
 }
 
 impl RevokeOutcome {
@@ -138,6 +141,7 @@ impl RevokeOutcome {
             Self::Family(_) => "family",
             Self::TokenListed => "token",
             Self::Foreign => "foreign",
+            Self::TooMany => "too_many",
         }
     }
 }
@@ -157,8 +161,14 @@ pub(crate) trait Store: Send + Sync {
     async fn open_family(&self, family: &NewFamily, known_epoch: u64) -> Result<u64, StoreError>;
     /// Exchanges a refresh token.
     async fn rotate(&self, rotation: &Rotation, known_epoch: u64) -> Result<Rotated, StoreError>;
-    /// Revokes a token id for a caller.
-    async fn revoke_token(&self, caller: &UserId, id: &TokenId, now: UnixSeconds) -> Result<RevokeOutcome, StoreError>;
+    /// Revokes a token id for a caller. `may_list`: whether (caller, id) may be put on the list.
+    async fn revoke_token(
+        &self,
+        caller: &UserId,
+        id: &TokenId,
+        may_list: bool,
+        now: UnixSeconds,
+    ) -> Result<RevokeOutcome, StoreError>;
     /// Revokes everything that a user was issued so far and answers the new epoch.
     async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<u64, StoreError>;
     /// Claims a refresh token of the gateway's, or says why not.

@@ -49,6 +49,8 @@ pub enum EndpointRefusal {
     ScopeRequired(Scope),
     /// 401. The label is for the log only.
     Unauthorized(&'static str),
+    /// 429 with `Retry-After`: too many ids revoked that we know nothing of.
+    TooMany,
     /// 503 with `Retry-After`. The label is for the log only.
     Unavailable(&'static str),
 }
@@ -59,6 +61,7 @@ impl EndpointRefusal {
         match self {
             Self::Invalid(_) => "request_invalid",
             Self::ScopeRequired(_) => "scope_not_held",
+            Self::TooMany => "too_many_revocations",
             Self::Unauthorized(label) | Self::Unavailable(label) => label,
         }
     }
@@ -79,6 +82,7 @@ impl From<EndpointRefusal> for Refusal {
                 message: "Unauthorized".to_owned(),
                 label,
             },
+            EndpointRefusal::TooMany => Self::TooMany(label),
             EndpointRefusal::Unavailable(_) => Self::Outage(label),
         }
     }

@@ -25,6 +25,8 @@ use crate::framing::FramingError;
 const RETRY_AFTER_OUTAGE: u64 = 5;
 /// How long a client should wait when we are merely busy, in seconds.
 const RETRY_AFTER_BUSY: u64 = 1;
+/// Seconds; what there is too much of goes away in hours.
+const RETRY_AFTER_TOO_MANY: u64 = 3600;
 
 /// What went wrong with the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub enum Refusal {
     NotServed,
     /// No route.
     NotFound,
+    /// The caller has asked too much of us.
+    TooMany(&'static str),
     /// Too many logins are being checked.
     Busy,
     /// More connections than configured.
@@ -135,6 +139,7 @@ impl Refusal {
             Self::Forbidden { .. } | Self::NotServed => 403,
             Self::NotFound => 404,
             Self::Busy | Self::ConnectionsExhausted | Self::Outage(_) | Self::RevocationUnknown => 503,
+            Self::TooMany(_) => 429,
             Self::Gateway(GatewayTrouble::Timeout) => 504,
             Self::Gateway(
                 GatewayTrouble::Unreachable | GatewayTrouble::Broken | GatewayTrouble::RejectedCredential,
@@ -160,6 +165,7 @@ impl Refusal {
             | Self::Unauthorized { .. }
             | Self::NotServed
             | Self::NotFound
+            | Self::TooMany(_)
             | Self::Busy
             | Self::ConnectionsExhausted
             | Self::Outage(_)
@@ -189,6 +195,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::TooMany(_) => Some(RETRY_AFTER_TOO_MANY),
             Self::Busy | Self::ConnectionsExhausted => Some(RETRY_AFTER_BUSY),
             Self::Outage(_) | Self::RevocationUnknown => Some(RETRY_AFTER_OUTAGE),
             Self::Framing(_)
@@ -231,6 +238,7 @@ impl Refusal {
             | Self::CredentialRepeated
             | Self::NotServed
             | Self::NotFound
+            | Self::TooMany(_)
             | Self::Busy
             | Self::ConnectionsExhausted
             | Self::Outage(_)
@@ -277,7 +285,7 @@ impl Refusal {
             Self::NotFound => "no_route",
             Self::Busy => "busy",
             Self::ConnectionsExhausted => "connections_exhausted",
-            Self::Outage(label) | Self::Internal(label) => label,
+            Self::Outage(label) | Self::TooMany(label) | Self::Internal(label) => label,
             Self::RevocationUnknown => "revocation_unknown",
             Self::Gateway(trouble) => trouble.label(),
             Self::Endpoint { label, .. } => label,
@@ -296,6 +304,7 @@ impl Refusal {
             Self::Forbidden { .. } => "insufficient-scope",
             Self::NotServed => "not-served",
             Self::NotFound => "not-found",
+            Self::TooMany(_) => "too-many-requests",
             Self::Busy | Self::ConnectionsExhausted => "busy",
             Self::Outage(_) | Self::RevocationUnknown => "unavailable",
             Self::Gateway(_) => "bad-gateway",

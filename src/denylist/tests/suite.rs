@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use gateward_auth::{RevokedBy, Standing, UnixSeconds};
+use gateward_auth::{RevokedBy, Standing, TokenId, UnixSeconds};
+use tokio::task::JoinSet;
 
 use super::support::{
     HOUR, Place, Session, adopt, bytes, claim, foreign, foreign_id, is_refused, now, retention, successor, token_of,
     until, user, verified, within,
 };
+use crate::replica::MAX_LISTED;
 use crate::{Adoption, Claim, ForeignToken, Refused, RevokeOutcome, Rotated, ids};
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -49,6 +51,7 @@ on_both_stores! {
     nobody_revokes_a_token_of_somebody_else
     an_unknown_id_is_listed_for_its_caller_until_it_cannot_matter
     an_id_of_a_session_that_the_store_has_lost_ends_it_all_the_same
+    nobody_fills_the_list_with_ids_of_nothing
     revoking_a_user_is_exact_within_one_second
     revoking_a_user_ends_refreshing_too
     an_epoch_is_never_given_out_again
@@ -336,6 +339,38 @@ async fn an_id_of_a_session_that_the_store_has_lost_ends_it_all_the_same(place: 
     list.close().await;
     drop(list);
     assert!(is_refused(&place.open().await, &lost.access_token()));
+}
+
+async fn nobody_fills_the_list_with_ids_of_nothing(place: &Place) {
+    let list = place.open().await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let id = |number: usize| TokenId::parse(&format!("junk-{number:016}")).unwrap();
+    let mut asked = JoinSet::new();
+    for number in 0..MAX_LISTED {
+        let (list, ann, id) = (list.clone(), ann.clone(), id(number));
+        asked.spawn(async move { list.revoke_token(&ann, &id, now()).await.unwrap() });
+    }
+    while let Some(outcome) = asked.join_next().await {
+        assert_eq!(outcome.unwrap(), RevokeOutcome::TokenListed);
+    }
+    let one_more = id(MAX_LISTED);
+    let outcome = list.revoke_token(&ann, &one_more, now()).await.unwrap();
+    assert_eq!(outcome, RevokeOutcome::TooMany);
+    assert_eq!(list.health().entries, MAX_LISTED);
+    let foreign = Session::open(&list, "bob").await;
+    let outcome = list.revoke_token(&ann, &foreign.access, now()).await.unwrap();
+    assert_eq!(outcome, RevokeOutcome::TooMany);
+    let again = list.revoke_token(&ann, &id(7), now()).await.unwrap();
+    assert_eq!(again, RevokeOutcome::TokenListed, "it is there");
+    let session = Session::open(&list, "ann").await;
+    let own = list.revoke_token(&ann, &session.access, now()).await.unwrap();
+    assert_eq!(
+        own,
+        RevokeOutcome::Family(session.family.clone()),
+        "sessions end as ever"
+    );
+    let others = list.revoke_token(&bob, &one_more, now()).await.unwrap();
+    assert_eq!(others, RevokeOutcome::TokenListed, "others have room");
 }
 
 async fn revoking_a_user_is_exact_within_one_second(place: &Place) {

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use gateward_auth::{Grant, TokenId, UnixSeconds};
 
+use gateward_denylist::RevokeOutcome;
+
 use super::audit::{self, Event};
 use super::{EndpointAnswer, EndpointRefusal, Endpoints};
 
@@ -13,7 +15,7 @@ impl Endpoints {
     ///
     /// # Errors
     ///
-    /// 503 when the store is away.
+    /// 503 when the store is away; 429 when the caller has revoked too many ids of nothing that we know.
     pub async fn revoke(&self, grant: &Grant, id: &str, now: UnixSeconds) -> Result<EndpointAnswer, EndpointRefusal> {
         let started = Instant::now();
         // What cannot be an id is the id of no token: revoked already, so to speak.
@@ -21,12 +23,16 @@ impl Endpoints {
             return Ok(done(None));
         };
         let revoked = self.desk.denylist.revoke_token(grant.user(), &id, now).await;
-        self.metrics.revoked(revoked.is_ok(), started.elapsed());
+        let is_done = revoked.as_ref().is_ok_and(|outcome| *outcome != RevokeOutcome::TooMany);
+        self.metrics.revoked(is_done, started.elapsed());
         audit::record(&Event::Revoked {
             user: grant.user(),
             token: &id,
-            outcome: &revoked?,
+            outcome: revoked.as_ref().map_err(|error| *error)?,
         });
+        if revoked == Ok(RevokeOutcome::TooMany) {
+            return Err(EndpointRefusal::TooMany);
+        }
         Ok(done(Some(id)))
     }
 }

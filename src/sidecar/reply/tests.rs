@@ -3,6 +3,7 @@
 use gateward_auth::TokenError;
 
 use super::*;
+use crate::endpoints::EndpointRefusal;
 
 const ABOUT: Circumstances<'_> = Circumstances {
     request_id: "r-1",
@@ -107,6 +108,18 @@ fn the_same_facts_come_as_a_problem_when_asked_for() {
     assert_eq!(problem["type"], "urn:gateward:problem:body-too-large");
     assert_eq!(problem["message"], "Request Entity Too Large");
     assert_eq!(fields(&answer, "Content-Type"), ["application/problem+json"]);
+}
+
+#[test]
+fn too_much_asked_is_429_and_says_when_to_come_back() {
+    let refusal = Refusal::from(EndpointRefusal::TooMany);
+    let answer = refusal.to_answer(&ABOUT);
+    assert_eq!(
+        (refusal.status(), &answer.body[..]),
+        (429, &br#"{"message":"Too Many Requests"}"#[..])
+    );
+    assert_eq!(fields(&answer, "Retry-After"), ["3600"]);
+    assert!(!refusal.closes());
 }
 
 #[test]
