@@ -130,7 +130,8 @@ fn lines_said_together_are_written_together_and_in_order() {
 fn logs_can_be_started_once_and_hear_the_log_crate() {
     let _logs = start(Level::Error, "gateward", &[]).unwrap();
     assert!(matches!(start(Level::Error, "gateward", &[]), Err(NotStarted::Already)));
-    assert_eq!(log::max_level(), log::LevelFilter::Error);
+    // What other tests want to hear at this moment can make it more.
+    assert!(log::max_level() >= log::LevelFilter::Error);
 }
 
 #[test]
