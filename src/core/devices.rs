@@ -20,7 +20,7 @@ pub(crate) use routes::routes;
 use crate::{
     Timestamp,
     db::{Database, StoreError},
-    shared::{PubSub, Teller, Topic},
+    shared::{PubSub, Teller, Told, Topic},
     users::{NewUser, UserError, UserId},
 };
 use known::KnownDevices;
@@ -77,11 +77,12 @@ impl Devices {
         if let Owner::Known(user) = owner {
             // Also if it failed: the database may have done more than it could say.
             self.owned.forget(user);
-            self.teller.tell(Elsewhere {
+            let told = self.teller.tell(Elsewhere {
                 device_id: Some(device.id.as_str().to_owned()),
                 user_id: Some(user.as_str().to_owned()),
                 deleted: Vec::new(),
             });
+            told.heard().await;
         }
         registered
     }
@@ -190,19 +191,23 @@ impl Devices {
     /// Deletes a device with all that is its own, and answers its id as it was stored, if it was there. Nothing
     /// happens if it is not the user's.
     pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
-        let Some(id) = self.store.delete(user, id).await? else {
-            return Ok(None);
+        let deleted = self.store.delete(user, id).await;
+        let gone = match &deleted {
+            Ok(None) => return deleted,
+            Ok(Some(id)) => id.clone(),
+            // The database may have done more than it could say.
+            Err(_) => DeviceId::stored(id),
         };
-        self.gone(&id, Some(user));
-        Ok(Some(id))
+        self.gone(&gone, Some(user)).heard().await;
+        deleted
     }
 
     /// The device is in the database no more: neither this process nor another may know it.
     pub(crate) fn was_deleted(&self, id: &DeviceId) {
-        self.gone(id, None);
+        let _told_by_itself = self.gone(id, None);
     }
 
-    fn gone(&self, id: &DeviceId, user: Option<&UserId>) {
+    fn gone(&self, id: &DeviceId, user: Option<&UserId>) -> Told {
         self.known.forget(id);
         match user {
             Some(user) => self.owned.forget(user),
@@ -212,7 +217,7 @@ impl Devices {
             device_id: Some(id.as_str().to_owned()),
             user_id: user.map(|user| user.as_str().to_owned()),
             deleted: vec![id.as_str().to_owned()],
-        });
+        })
     }
 
     /// Writes down which devices were seen since the last time, and says how many.

@@ -132,12 +132,12 @@ async fn clean_messages(app: &App, before: Timestamp, stopping: &Stopping, gone:
                 if *stopping.borrow() {
                     return Ok(done);
                 }
-                match app.messages.clean(&device, before).await? {
+                let cleaned = app.messages.clean(&device, before).await;
+                // Also if it failed: the database may have done more than it could say.
+                *gone |= !matches!(cleaned, Ok(0));
+                match cleaned? {
                     0 => break,
-                    deleted => {
-                        *gone = true;
-                        done += deleted;
-                    }
+                    deleted => done += deleted,
                 }
             }
         }
@@ -162,10 +162,11 @@ async fn clean_devices(app: &App, before: Timestamp, stopping: &Stopping, gone: 
                 if *stopping.borrow() {
                     return Ok(done);
                 }
-                if app.messages.empty(&id, before).await? == 0 {
+                let emptied = app.messages.empty(&id, before).await;
+                *gone |= !matches!(emptied, Ok(0));
+                if emptied? == 0 {
                     break;
                 }
-                *gone = true;
             }
             if store.delete_device(id.as_str(), before).await? {
                 app.devices.was_deleted(&id);

@@ -184,7 +184,10 @@ impl Gateway {
                     }
                 }
                 Err(error @ GatewayError::TimedOut) => {
-                    self.sites.failed(target, &error);
+                    // Of several addresses the client took one that it does not name.
+                    if site.has_one_address() {
+                        self.sites.failed(target, &error);
+                    }
                     return Err(error);
                 }
                 Err(error) => return Err(error),

@@ -65,6 +65,7 @@ impl Fcm {
         // Not within the deadline, which may be a second: an exchange that is slower than that must end some time.
         if let Err(error) = self.access.token(None).await {
             tracing::error!(%error, "no access token for pushes");
+            round.pause = Verdict::LOCKED_OUT.pause;
             return;
         }
         let ends = Instant::now() + deadline;

@@ -40,6 +40,10 @@ impl Upstream {
     pub(super) async fn deliver(&self, batch: &[&Notification], deadline: Duration, round: &mut Round) {
         let ends = tokio::time::Instant::now() + deadline;
         for (part, outcomes) in batch.chunks(AT_ONCE).zip(round.outcomes.chunks_mut(AT_ONCE)) {
+            if tokio::time::Instant::now() >= ends {
+                // What is not tried has not failed.
+                break;
+            }
             let asked = tokio::time::timeout_at(ends, self.ask(part)).await;
             let (outcome, pause) = judge(asked.unwrap_or(Err(CallError::TimedOut)));
             outcomes.fill(outcome);
@@ -171,7 +175,11 @@ mod tests {
     async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
         let service = Service::hanging().await;
         let upstream = to(&service.url(""));
-        let round = delivered(&upstream, &[&notification()], Duration::from_millis(50)).await;
-        assert_eq!(round.outcomes, [Outcome::Failed]);
+        let one = notification();
+        let more_than_one_request = vec![&one; AT_ONCE + 1];
+        let round = delivered(&upstream, &more_than_one_request, Duration::from_millis(50)).await;
+        let (asked, not_asked) = round.outcomes.split_at(AT_ONCE);
+        assert!(asked.iter().all(|outcome| *outcome == Outcome::Failed));
+        assert_eq!(not_asked, [Outcome::Postponed], "what was not tried has not failed");
     }
 }

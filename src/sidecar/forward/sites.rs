@@ -244,6 +244,11 @@ impl Site {
         &self.url
     }
 
+    /// Whether whoever goes there by name can only have gone to one address.
+    pub(crate) fn has_one_address(&self) -> bool {
+        self.addresses.load().len() == 1
+    }
+
     /// `Host`.
     pub fn authority(&self) -> &HeaderValue {
         &self.authority

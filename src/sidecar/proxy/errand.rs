@@ -29,10 +29,16 @@ use crate::endpoints::audit;
 use crate::forward::{self, Meaning};
 use crate::front::traffic::InFlight;
 use crate::observe::Edition;
+use crate::pool::{Full, Pool, Slot};
 use crate::reply::{GatewayTrouble, Refusal, delivery};
 
 /// How long a gateway is listened to after its client got 504: longer than any gateway works at one request.
 const LISTEN: Duration = Duration::from_secs(300);
+/// So many at once, each with a connection of its own; whoever comes beyond is told to come back later. Nobody had to say
+/// who he is on such a route, and with a slow gateway each takes as long as [`LISTEN`].
+const AT_ONCE: usize = 64;
+/// Two passwords need no more.
+const LONGEST_BODY: u64 = 64 * 1024;
 /// What is read of an answer, which is at most a sentence.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
@@ -53,11 +59,14 @@ impl Passage {
         edition: Arc<Edition>,
         pass: Pass,
     ) -> pingora::Result<bool> {
-        let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
+        let limit = pass.terms.body_limit.unwrap_or(self.limits.body).min(LONGEST_BODY);
         context.stage.admit(pass);
-        let answered = match body::collect(session, limit, self.timeouts.body).await {
-            Ok(body) => self.send_errand(session, context, edition, body).await,
-            Err(refusal) => Err(refusal),
+        let answered = match self.errands.enter().await {
+            Ok(slot) => match body::collect(session, limit, self.timeouts.body).await {
+                Ok(body) => self.send_errand(session, context, edition, body, slot).await,
+                Err(refusal) => Err(refusal),
+            },
+            Err(Full) => Err(Refusal::Busy),
         };
         match answered {
             Ok((header, body)) => delivery::pass_on(session, header, body).await.map(|()| true),
@@ -77,6 +86,7 @@ impl Passage {
         context: &mut Context,
         edition: Arc<Edition>,
         body: Bytes,
+        slot: Slot,
     ) -> Result<Answered, Refusal> {
         context.body_bytes = body.len() as u64;
         let (gateway, patience) = self.connect(context).await?;
@@ -99,12 +109,13 @@ impl Passage {
             caller: pass.grant.as_ref().map(Grant::user).cloned(),
             route: pass.terms.id.clone(),
             _in_flight: self.traffic.begin(),
+            _slot: slot,
         };
         let task = tokio::spawn(errand.run());
         let (mut header, body) = match timeout(patience, task).await {
             Ok(Ok(Ok(answered))) => answered,
+            // Whose fault it is, other requests will tell: a body that nobody wanted ends like this, too.
             Ok(Ok(Err(error))) => {
-                self.blame(context, &error);
                 return Err(Refusal::Gateway(trouble(error.etype())));
             }
             Ok(Err(_panic)) => {
@@ -158,6 +169,11 @@ impl Passage {
     }
 }
 
+/// Places for such requests; nobody waits for one.
+pub(crate) fn places() -> Pool {
+    Pool::new(AT_ONCE, 0)
+}
+
 /// The connector of such requests. Nothing is given back to it: see [`Passage::connect`].
 pub(crate) fn connector() -> Connector {
     Connector::new(None)
@@ -184,6 +200,8 @@ struct Errand {
     route: RouteId,
     /// A process that stops waits for the outcome as long as it waits for anybody.
     _in_flight: InFlight,
+    /// Until the outcome is known, not only until the client has left.
+    _slot: Slot,
 }
 
 impl Errand {

@@ -24,6 +24,7 @@ use crate::front::traffic::{InFlight, Traffic};
 use crate::gate::{Gate, Refused};
 use crate::headers;
 use crate::observe::{Edition, Observer};
+use crate::pool::Pool;
 use crate::reply::{Circumstances, Refusal, delivery};
 
 /// Everything that requests need; shared by all of them.
@@ -34,6 +35,8 @@ pub(crate) struct Passage {
     pub forward: Arc<Forward>,
     /// Connects for requests that are carried out whoever leaves.
     pub connector: Connector,
+    /// Bounds how many of these there are at once.
+    pub errands: Pool,
     /// Answers token requests.
     pub endpoints: Endpoints,
     /// Writes and counts.

@@ -75,9 +75,12 @@ pub(crate) async fn pass_on(session: &mut Session, header: ResponseHeader, body:
 
 async fn write(session: &mut Session, header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
     let ends = body.is_empty();
-    session.write_response_header(Box::new(header), ends).await?;
+    let head = session.write_response_header(Box::new(header), ends).await;
+    // Whoever is not there to be written to is the client.
+    head.map_err(|error| error.into_down())?;
     if !ends {
-        session.write_response_body(Some(body), true).await?;
+        let rest = session.write_response_body(Some(body), true).await;
+        rest.map_err(|error| error.into_down())?;
     }
     Ok(())
 }

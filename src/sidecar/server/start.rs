@@ -164,6 +164,7 @@ fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, ma
         gate: Gate::new(made.authenticator, made.jwt_metrics),
         forward: made.forward,
         connector: errand::connector(),
+        errands: errand::places(),
         endpoints: made.endpoints,
         observer: Arc::clone(&made.observer),
         editions,

@@ -97,7 +97,8 @@ impl Messages {
             // Nothing is there to say it.
             None => filter.within(since, filter.to).count(&mut reading).await?,
         };
-        if is_whole && Totals::is_far_behind(later) {
+        // Unless that is what was done just now.
+        if is_whole && since < counting.before && Totals::is_far_behind(later) {
             self.count_anew(&filter, counting, &mut reading).await?;
         }
         let messages = in_order(&rows, query.sort)?;

@@ -104,6 +104,8 @@ pub(super) fn judge(answer: &Answer) -> Verdict {
         400 if error.is_about_the_token() => Outcome::Unreachable,
         400 => Outcome::Refused,
         429 => Outcome::Postponed,
+        // About a phone that a third party has to be asked about, and only about that one.
+        401 if error.is("THIRD_PARTY_AUTH_ERROR") => Outcome::Failed,
         // Without one of these codes they are about the account or the project.
         401 | 403 | 404 => {
             tracing::error!(
@@ -184,13 +186,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_project_may_be_put_right() {
-        for (status, details) in [
-            (401, json!([fcm_error("THIRD_PARTY_AUTH_ERROR")])),
-            (403, json!([])),
-            (404, json!([])),
-        ] {
+        for (status, details) in [(401, json!([])), (403, json!([])), (404, json!([]))] {
             assert_eq!(judged(status, Some(9), &details), Verdict::LOCKED_OUT, "{status}");
         }
+        let of_one_phone = json!([fcm_error("THIRD_PARTY_AUTH_ERROR")]);
+        assert_eq!(judged(401, Some(9), &of_one_phone), Verdict::FAILED, "the others go on");
     }
 
     #[test]

@@ -193,6 +193,11 @@ async fn without_a_token_nothing_is_sent_and_nothing_has_failed() {
         let one = Notification::of("t", &Event::plain(Kind::MessageEnqueued));
         let round = delivered(&fcm, &[&one, &one], DEADLINE).await;
         assert_eq!(round.outcomes, [Outcome::Postponed; 2]);
+        assert_eq!(
+            round.pause,
+            Verdict::LOCKED_OUT.pause,
+            "the next round would not fare better"
+        );
         assert_eq!(service.seen().len(), 1);
     }
 }

@@ -161,6 +161,46 @@ async fn a_change_that_takes_longer_than_a_client_waits_ends_tokens_all_the_same
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_changes_may_be_under_way_and_short_ones_only() {
+    let (toy, go) = hesitant(CHANGED).await;
+    let sidecar = Sidecar::start(&toy).await;
+    let long = format!("Content-Length: {}", 64 * 1024 + 1);
+    assert_eq!(sidecar.ask(&request(CHANGE, &[&long])).await.status, 413);
+    let mut lines = Vec::new();
+    for under_way in 1..=64 {
+        let mut line = sidecar.connect().await;
+        line.say(&changing()).await;
+        lines.push(line);
+        let asked = async {
+            while toy.asked().len() < under_way {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), asked).await.unwrap();
+    }
+    let beyond = sidecar.ask(&changing()).await;
+    assert_eq!((beyond.status, beyond.all("retry-after").len()), (503, 1));
+    // A client that leaves makes no room for another as long as the gateway is at work.
+    lines.remove(0).reset();
+    assert_eq!(sidecar.ask(&changing()).await.status, 503);
+    go.notify_waiters();
+    for mut line in lines {
+        assert_eq!(line.hear().await.status, 204);
+    }
+    let free = async {
+        let mut line = sidecar.connect().await;
+        loop {
+            line.say(&changing()).await;
+            go.notify_one();
+            if line.hear().await.status == 204 {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), free).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_whose_outcome_is_not_known_ends_the_tokens_of_the_user_who_asked() {
     let toy = Toy::new(|asked| {
         if asked.line().starts_with("PUT ") {
