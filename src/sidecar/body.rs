@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
+use pingora::ErrorType;
 use pingora::proxy::Session;
 use tokio::time::timeout;
 
@@ -40,7 +41,15 @@ async fn read(session: &mut Session, limit: u64) -> Result<Bytes, Refusal> {
     let mut body = BytesMut::new();
     loop {
         let chunk = session.as_mut().read_request_body().await;
-        match chunk.map_err(|_broken| Refusal::BodyBroken)? {
+        // Whichever is over first: the wait for the next bytes, or the deadline of the whole.
+        let chunk = chunk.map_err(|error| {
+            if *error.etype() == ErrorType::ReadTimedout {
+                Refusal::BodyTimeout
+            } else {
+                Refusal::BodyBroken
+            }
+        });
+        match chunk? {
             None => return Ok(body.freeze()),
             Some(chunk) if body.len() as u64 + chunk.len() as u64 > limit => return Err(Refusal::BodyTooLarge),
             Some(chunk) => body.extend_from_slice(&chunk),

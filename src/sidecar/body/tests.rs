@@ -52,6 +52,14 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn it_is_too_slow_also_when_the_wait_for_its_next_bytes_is_over_first() {
+    let (mut session, _client) = session(&with_length(5, "hel")).await;
+    session.set_read_timeout(Some(Duration::from_millis(20)));
+    let answer = collect(&mut session, 5, PATIENT).await;
+    assert!(matches!(answer, Err(Refusal::BodyTimeout)), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_refused() {
     let (mut session, client) = session(&with_length(5, "hel")).await;
     drop(client);
