@@ -6,6 +6,7 @@ mod model;
 mod online;
 mod owned;
 mod registrant;
+mod remembered;
 mod requests;
 mod routes;
 mod store;

@@ -1,87 +1,53 @@
 //! Which devices has a user? Remembered for a moment, because every message and every list begin with it. A user without
 //! devices is not remembered.
 //!
-//! Other processes say when a user's devices are others than before. What was remembered before a gap in what we hear of
-//! them counts no more.
+//! Other processes say when a user's devices are others than before.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    DeviceId,
+    remembered::{LookUp, Remembered},
 };
-
-use moka::sync::Cache;
-
-use super::DeviceId;
 use crate::{shared::Session, users::UserId};
 
 /// How long, should somebody change the table who tells nobody.
-pub(super) const TTL: Duration = Duration::from_secs(60);
-/// So many users at once.
-const CAPACITY: u64 = 10_000;
+const TTL: Duration = Duration::from_secs(60);
 
 /// Ids of devices by their user.
 #[derive(Debug)]
-pub(super) struct OwnedDevices {
-    lists: Cache<UserId, (Session, Arc<[DeviceId]>)>,
-    changes: AtomicU64,
-}
-
-/// When a look-up began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LookUp {
-    changes: u64,
-    session: Option<Session>,
-}
+pub(super) struct OwnedDevices(Remembered<UserId, Arc<[DeviceId]>>);
 
 impl OwnedDevices {
     pub(super) fn new() -> Self {
-        Self {
-            lists: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
-            changes: AtomicU64::new(0),
-        }
+        Self(Remembered::new(TTL))
     }
 
     /// All of the user's; `now` is the session that we are in.
     pub(super) fn recall(&self, user: &UserId, now: Option<Session>) -> Option<Arc<[DeviceId]>> {
-        let (session, devices) = self.lists.get(user)?;
-        (now == Some(session)).then_some(devices)
+        self.0.recall(user, now)
     }
 
     /// To be taken before devices are looked up, and given back to [`Self::remember`].
     pub(super) fn look_up(&self, session: Option<Session>) -> LookUp {
-        LookUp {
-            changes: self.changes.load(Ordering::SeqCst),
-            session,
-        }
+        self.0.look_up(session)
     }
 
     /// Keeps all of the user's, unless anything was changed since the look-up began, or nobody could have told us.
-    ///
-    /// INVARIANT(no device is overlooked): a look-up that began before a device was added leaves nothing behind after it.
-    /// Test: `tests::a_look_up_that_overlaps_a_change_is_not_kept`.
     pub(super) fn remember(&self, user: &UserId, devices: &Arc<[DeviceId]>, began: LookUp) {
-        let Some(session) = began.session.filter(|_| !devices.is_empty()) else {
-            return;
-        };
-        self.lists.insert(user.clone(), (session, Arc::clone(devices)));
-        if self.changes.load(Ordering::SeqCst) != began.changes {
-            self.lists.invalidate(user);
+        if !devices.is_empty() {
+            self.0.remember(user, Arc::clone(devices), began);
         }
     }
 
     /// Drops those of a user who has others now.
     pub(super) fn forget(&self, user: &UserId) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.lists.invalidate(user);
+        self.0.forget(user);
     }
 
     /// Drops all.
     pub(super) fn forget_all(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.lists.invalidate_all();
+        self.0.forget_all();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is remembered, and for how long.
 
 use super::*;
-use crate::{Timestamp, config, shared::PubSub, users::UserId};
+use crate::{Timestamp, users::UserId};
 
 fn device() -> Arc<Device> {
     device_of("t")
@@ -24,11 +24,7 @@ fn device_of(token: &str) -> Arc<Device> {
 
 /// The only session of a process that is alone.
 async fn session() -> Option<Session> {
-    let alone = config::Pubsub {
-        url: config::Backend::Memory,
-        buffer_size: 1,
-    };
-    PubSub::open(&alone, String::new()).await.unwrap().session()
+    crate::testing::alone().await.session()
 }
 
 #[tokio::test]
@@ -58,7 +54,7 @@ async fn a_device_is_forgotten_whatever_was_evicted() {
     assert!(known.recall("t", now).is_none());
 
     known.remember(&device(), known.look_up(now));
-    known.entries.invalidate(&id);
+    known.devices.entries.invalidate(&id);
     assert!(known.recall("t", now).is_none());
     assert!(known.recall_by_id(&id, now).is_none());
 }
