@@ -34,15 +34,6 @@ pub struct Forward {
     idle: Duration,
 }
 
-/// What a gateway's answer means to us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meaning {
-    /// Nothing: it goes to the client.
-    Ordinary,
-    /// It must not go to the client.
-    Trouble(GatewayTrouble),
-}
-
 impl Forward {
     /// Forwards to this gateway. Nobody is connected to yet.
     pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
@@ -135,16 +126,20 @@ impl Forward {
     }
 
     /// Reads the head of the gateway's answer and takes from it what is not for the client.
-    pub fn receive(&self, pass: &Pass, arrival: &Arrival, response: &mut ResponseHeader) -> Meaning {
+    ///
+    /// # Errors
+    ///
+    /// The answer must not go to the client at all.
+    pub fn receive(&self, pass: &Pass, arrival: &Arrival, response: &mut ResponseHeader) -> Result<(), GatewayTrouble> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for another protocol (`Upgrade` ends here), and what follows would be no HTTP.
-            return Meaning::Trouble(GatewayTrouble::Broken);
+            return Err(GatewayTrouble::Broken);
         }
         // The version is that of one hop (RFC 9110 §2.5), whatever the gateway speaks.
         response.set_version(Version::HTTP_11);
         if response.status.is_informational() {
             headers::clean_response(response);
-            return Meaning::Ordinary;
+            return Ok(());
         }
         if response.status == StatusCode::NO_CONTENT {
             // Whoever believed a length here would wait for a body that never comes (RFC 9110 §8.6, RFC 9112 §6.1).
@@ -156,16 +151,16 @@ impl Forward {
             // The gateway's challenge is about our credential: the client can do nothing with it.
             response.remove_header(&header::WWW_AUTHENTICATE);
             if response.status == StatusCode::UNAUTHORIZED {
-                return Meaning::Trouble(GatewayTrouble::RejectedCredential);
+                return Err(GatewayTrouble::RejectedCredential);
             }
         }
         if response
             .insert_header("X-Request-ID", arrival.request_id.clone())
             .is_err()
         {
-            return Meaning::Trouble(GatewayTrouble::Broken);
+            return Err(GatewayTrouble::Broken);
         }
-        Meaning::Ordinary
+        Ok(())
     }
 }
 

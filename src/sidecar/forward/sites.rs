@@ -85,7 +85,6 @@ impl Sites {
         } else {
             self.turn.load(Ordering::Relaxed)
         };
-        let now = self.elapsed();
         let mut resting: Option<(u64, Choice<'_>)> = None;
         for step in 0..self.sites.len() {
             let index = (turn + step) % self.sites.len().max(1);
@@ -96,7 +95,8 @@ impl Sites {
                     address: address.socket,
                 };
                 let choice = Choice { site, target };
-                if !address.is_away() || (!self.checked && address.take(now)) {
+                // Only an outage is worth a look at the clock.
+                if !address.is_away() || (!self.checked && address.take(self.elapsed())) {
                     return Some(choice);
                 }
                 let failed_at = address.failed_at();

@@ -26,7 +26,7 @@ use crate::authenticate::Authenticator;
 use crate::body;
 use crate::context::{Context, Pass, Stage};
 use crate::endpoints::audit;
-use crate::forward::{self, Meaning};
+use crate::forward;
 use crate::front::traffic::InFlight;
 use crate::observe::Edition;
 use crate::pool::{Full, Pool, Slot};
@@ -101,8 +101,6 @@ impl Passage {
         stamped.map_err(|_error| Refusal::Internal("proxy"))?;
         let errand = Errand {
             gateway,
-            request,
-            body,
             edition,
             authenticator: Arc::clone(self.gate.authenticator()),
             clock: self.clock.clone(),
@@ -111,7 +109,7 @@ impl Passage {
             _in_flight: self.traffic.begin(),
             _slot: slot,
         };
-        let task = tokio::spawn(errand.run());
+        let task = tokio::spawn(errand.run(request, body));
         let (mut header, body) = match timeout(patience, task).await {
             Ok(Ok(Ok(answered))) => answered,
             // Whose fault it is, other requests will tell: a body that nobody wanted ends like this, too.
@@ -127,16 +125,7 @@ impl Passage {
                 return Err(Refusal::Gateway(GatewayTrouble::Timeout));
             }
         };
-        self.praise(context);
-        context.gateway.status = Some(header.status.as_u16());
-        context.gateway.took = context.gateway.asked.map(|asked| asked.elapsed());
-        match self.forward.receive(pass, arrival, &mut header) {
-            Meaning::Ordinary => {}
-            Meaning::Trouble(trouble) => {
-                tracing::error!(reason = trouble.label(), route = %pass.terms.id, "the gateway's answer is of no use");
-                return Err(Refusal::Gateway(trouble));
-            }
-        }
+        self.take(context, &mut header).map_err(Refusal::Gateway)?;
         header.remove_header(&header::TRANSFER_ENCODING);
         if !matches!(header.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             let length = header.insert_header(header::CONTENT_LENGTH, body.len());
@@ -190,8 +179,6 @@ fn frame(request: &mut RequestHeader, length: usize) -> pingora::Result<()> {
 /// A request on its way, and who has to hear of its outcome.
 struct Errand {
     gateway: HttpSession,
-    request: RequestHeader,
-    body: Bytes,
     edition: Arc<Edition>,
     authenticator: Arc<Authenticator>,
     clock: Clock,
@@ -207,8 +194,8 @@ struct Errand {
 impl Errand {
     /// INVARIANT(no change unheard): once the request may have left, its outcome is heard, and acted upon before the
     /// answer goes to the client. Held by `a_client_that_leaves_does_not_keep_its_password_change_from_ending_tokens`.
-    async fn run(mut self) -> pingora::Result<Answered> {
-        let listened = timeout(LISTEN, self.ask()).await;
+    async fn run(mut self, request: RequestHeader, body: Bytes) -> pingora::Result<Answered> {
+        let listened = timeout(LISTEN, self.ask(request, body)).await;
         let header = match listened.unwrap_or_else(|_elapsed| Err(Error::new(ErrorType::ReadTimedout))) {
             Ok(header) => header,
             Err(error) => {
@@ -224,12 +211,10 @@ impl Errand {
         Ok((header, body))
     }
 
-    async fn ask(&mut self) -> pingora::Result<ResponseHeader> {
-        self.gateway
-            .write_request_header(Box::new(self.request.clone()))
-            .await?;
-        if !self.body.is_empty() {
-            self.gateway.write_request_body(self.body.clone(), true).await?;
+    async fn ask(&mut self, request: RequestHeader, body: Bytes) -> pingora::Result<ResponseHeader> {
+        self.gateway.write_request_header(Box::new(request)).await?;
+        if !body.is_empty() {
+            self.gateway.write_request_body(body, true).await?;
         }
         self.gateway.finish_request_body().await?;
         loop {

@@ -19,13 +19,13 @@ use super::{arrival, errand};
 use crate::config::{Limits, Timeouts};
 use crate::context::{Arrival, Context, Pass, Stage};
 use crate::endpoints::Endpoints;
-use crate::forward::{Forward, Meaning};
+use crate::forward::Forward;
 use crate::front::traffic::{InFlight, Traffic};
 use crate::gate::{Gate, Refused};
 use crate::headers;
 use crate::observe::{Edition, Observer};
 use crate::pool::Pool;
-use crate::reply::{Circumstances, Refusal, delivery};
+use crate::reply::{Circumstances, GatewayTrouble, Refusal, delivery};
 
 /// Everything that requests need; shared by all of them.
 pub(crate) struct Passage {
@@ -157,8 +157,8 @@ impl Passage {
         peer.ok_or_else(|| Error::explain(ErrorType::ConnectNoRoute, "the gateway has no address").into_up())
     }
 
-    /// Takes the head of the gateway's answer.
-    pub(super) fn answered(&self, context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+    /// Takes the head of the gateway's answer; an error when it must not go to the client.
+    pub(super) fn take(&self, context: &mut Context, response: &mut ResponseHeader) -> Result<(), GatewayTrouble> {
         let Stage::Admitted(arrival, pass) = &context.stage else {
             return Ok(());
         };
@@ -167,13 +167,15 @@ impl Passage {
             context.gateway.took = context.gateway.asked.map(|asked| asked.elapsed());
             self.praise(context);
         }
-        match self.forward.receive(pass, arrival, response) {
-            Meaning::Ordinary => Ok(()),
-            Meaning::Trouble(trouble) => {
-                tracing::error!(reason = trouble.label(), route = %pass.terms.id, "the gateway's answer is of no use");
-                stop(context, Refusal::Gateway(trouble))
-            }
-        }
+        self.forward.receive(pass, arrival, response).inspect_err(|trouble| {
+            tracing::error!(reason = trouble.label(), route = %pass.terms.id, "the gateway's answer is of no use");
+        })
+    }
+
+    /// The same for an answer that Pingora passes on.
+    pub(super) fn answered(&self, context: &mut Context, response: &mut ResponseHeader) -> pingora::Result<()> {
+        let taken = self.take(context, response);
+        taken.or_else(|trouble| stop(context, Refusal::Gateway(trouble)))
     }
 
     /// The end.
