@@ -11,6 +11,7 @@ use std::time::Duration;
 use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::family::{Claims, within};
 use crate::ids::family_of;
 use crate::replica::Subject;
@@ -101,7 +102,7 @@ impl Claim {
         Record::Claimed {
             owner: self.owner.clone(),
             at_millis,
-            lease_millis: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
+            lease_millis: clock::millis(self.lease),
         }
     }
 }

@@ -17,3 +17,8 @@ pub(crate) fn since_1970(clock: &Clock) -> Duration {
 pub(crate) fn now(clock: &Clock) -> UnixSeconds {
     UnixSeconds(whole_seconds(since_1970(clock)))
 }
+
+/// Whole milliseconds of a duration; of one that no integer can hold, as many as it can.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::clock;
 use crate::trouble::Trouble;
 
 /// The list counts as out of date when nothing was heard for this long (DESIGN §7: never later than 1 s).
@@ -150,6 +151,6 @@ impl Link {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        clock::millis(self.started.elapsed())
     }
 }

@@ -243,7 +243,7 @@ impl Store for Redis {
             .arg(successor.refresh.as_str())
             .arg(successor.refresh_expires_at.0)
             .arg(successor.refresh_expires_at.max(successor.access_expires_at).0)
-            .arg(millis(rotation.grace))
+            .arg(clock::millis(rotation.grace))
             .arg(REMEMBERED)
             .arg(rotation.now.0)
             .arg(self.shared.retention.margin());
@@ -306,8 +306,8 @@ impl Store for Redis {
         let mut invocation = self.adoption(&self.shared.scripts.claim_adoption, &claim.token);
         invocation
             .arg(&claim.owner)
-            .arg(millis(claim.lease))
-            .arg(millis(claim.grace));
+            .arg(clock::millis(claim.lease))
+            .arg(clock::millis(claim.grace));
         let answer: Vec<String> = self.run(&invocation).await?;
         read_adoption(&answer).ok_or_else(unexpected)
     }
@@ -317,7 +317,7 @@ impl Store for Redis {
         let mut invocation = self.adoption(&self.shared.scripts.adopt, &adopt.token);
         invocation
             .key(self.shared.keys.family(adopt.family.as_str()))
-            .arg(millis(adopt.grace))
+            .arg(clock::millis(adopt.grace))
             .arg(known_epoch)
             .arg(adopt.family.as_str())
             .arg(encode(pair).map_err(|_| unexpected())?)
@@ -373,10 +373,6 @@ impl Redis {
             self.shared.replica.merge(&line);
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read_adoption(answer: &[String]) -> Option<Adoption> {
