@@ -167,16 +167,29 @@ async fn work_hard(change: &mut Connection) {
     }
 }
 
-#[tokio::test]
-async fn a_change_that_the_server_gives_up_begins_anew() {
-    let place = Place::new(Kind::MariaDb).await;
-    let database = place.open().await;
+/// A change that has locked B, and will get A as well: whoever wants them the other way round is given up.
+async fn stronger(database: &Database) -> Connection {
     for user in ["A", "B"] {
-        USER.bind(user).bind(NOW).execute(&database).await.unwrap();
+        USER.bind(user).bind(NOW).execute(database).await.unwrap();
     }
     let mut other = database.begin().await.unwrap();
     work_hard(&mut other).await;
     TOUCH.bind(NOW).bind("B").execute(&mut other).await.unwrap();
+    other
+}
+
+/// Once somebody has A and waits for B.
+async fn take_both(database: &Database, mut stronger: Connection) {
+    somebody_is_blocked(database).await;
+    TOUCH.bind(NOW).bind("A").execute(&mut stronger).await.unwrap();
+    stronger.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_the_server_gives_up_begins_anew() {
+    let place = Place::new(Kind::MariaDb).await;
+    let database = place.open().await;
+    let other = stronger(&database).await;
 
     let tries = AtomicUsize::new(0);
     let changing = database.change(|mut change| {
@@ -187,12 +200,7 @@ async fn a_change_that_the_server_gives_up_begins_anew() {
             change.commit().await
         }
     });
-    let deadlock = async {
-        somebody_is_blocked(&database).await;
-        TOUCH.bind(NOW).bind("A").execute(&mut other).await.unwrap();
-        other.commit().await.unwrap();
-    };
-    let (changed, ()) = tokio::join!(changing, deadlock);
+    let (changed, ()) = tokio::join!(changing, take_both(&database, other));
     changed.unwrap();
     assert_eq!(tries.into_inner(), 2);
 }
@@ -201,19 +209,9 @@ async fn a_change_that_the_server_gives_up_begins_anew() {
 async fn a_statement_that_the_server_gives_up_is_tried_again() {
     let place = Place::new(Kind::MariaDb).await;
     let database = place.open().await;
-    for user in ["A", "B"] {
-        USER.bind(user).bind(NOW).execute(&database).await.unwrap();
-    }
-    let mut other = database.begin().await.unwrap();
-    work_hard(&mut other).await;
-    TOUCH.bind(NOW).bind("B").execute(&mut other).await.unwrap();
+    let other = stronger(&database).await;
     let both = Statement::same("UPDATE users SET updated_at = ? WHERE id IN ('A', 'B')").bind(NOW);
-    let deadlock = async {
-        somebody_is_blocked(&database).await;
-        TOUCH.bind(NOW).bind("A").execute(&mut other).await.unwrap();
-        other.commit().await.unwrap();
-    };
-    let (done, ()) = tokio::join!(both.execute(&database), deadlock);
+    let (done, ()) = tokio::join!(both.execute(&database), take_both(&database, other));
     assert_eq!(done.unwrap().rows, 2);
 }
 

@@ -263,15 +263,21 @@ async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
     assert_eq!(relay.seen().len(), 4);
 }
 
-#[tokio::test]
-async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_are_not() {
-    let mut redis = RedisServer::start().await;
+/// A queue that keeps what waits in Redis.
+async fn queue_on(redis: &RedisServer) -> (Queue, Registry) {
     let mut config = config(DatabaseUrl::SqliteMemory);
     config.gateway.mode = Mode::Private;
     config.cache = Backend::Redis(Secret::new(redis.url()));
     let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
     let registry = Registry::new();
     let queue = Queue::new(&config, &caches, &registry, &Clock::system()).unwrap();
+    (queue, registry)
+}
+
+#[tokio::test]
+async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_are_not() {
+    let mut redis = RedisServer::start().await;
+    let (queue, registry) = queue_on(&redis).await;
     redis.hang().await;
     tokio::time::pause();
     queue.flush(pending()).await;
@@ -289,12 +295,7 @@ async fn pushes_that_redis_may_have_lost_are_an_error_and_those_that_wait_there_
 #[tokio::test]
 async fn relayed_pushes_that_cannot_be_kept_are_counted() {
     let mut redis = RedisServer::start().await;
-    let mut config = config(DatabaseUrl::SqliteMemory);
-    config.gateway.mode = Mode::Private;
-    config.cache = Backend::Redis(Secret::new(redis.url()));
-    let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
-    let registry = Registry::new();
-    let queue = Queue::new(&config, &caches, &registry, &Clock::system()).unwrap();
+    let (queue, registry) = queue_on(&redis).await;
     redis.kill().await;
     for token in ["a", "b", "c"] {
         let event = Event::plain(Kind::MessageEnqueued);
