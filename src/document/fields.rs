@@ -10,6 +10,7 @@ use crate::{Diagnostic, Node, Position, nearest, parse_duration};
 #[derive(Debug)]
 pub struct Report<'f> {
     file: &'f str,
+    unseen: bool,
     problems: Vec<Diagnostic>,
 }
 
@@ -19,7 +20,18 @@ impl<'f> Report<'f> {
     pub fn new(file: &'f str) -> Self {
         Self {
             file,
+            unseen: false,
             problems: Vec::new(),
+        }
+    }
+
+    /// The same for a document that holds secrets: unknown keys are not shown, because with a comma or without a space a
+    /// secret becomes one.
+    #[must_use]
+    pub fn unseen(file: &'f str) -> Self {
+        Self {
+            unseen: true,
+            ..Self::new(file)
         }
     }
 
@@ -90,7 +102,11 @@ impl<'n> Fields<'n> {
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let hint = nearest(&entry.key, known.iter().copied());
             let hint = hint.map(|name| format!(": is {name} meant?")).unwrap_or_default();
-            let key = fields.key(&entry.key);
+            let key = if report.unseen {
+                path.to_owned()
+            } else {
+                fields.key(&entry.key)
+            };
             report.refuse(entry.key_position, &key, format!("unknown key{hint}"), known.join(", "));
         }
         Some(fields)
@@ -274,6 +290,22 @@ mod tests {
                 "d.yaml:5:8: top.items: a list is needed, this is a string (allowed: a list of a)",
                 "d.yaml:6:11: top.many: a text is needed, this is a list (allowed: texts)",
                 "d.yaml:7:1: top.nam: unknown key: is name meant? (allowed: name, flag, wait, kind, items, many, needed)",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_that_may_be_a_secret_is_not_shown() {
+        let root = parse("d.yaml", "{ password: a,hunter2, user:hunter2, passwort: a }\n").unwrap();
+        let mut report = Report::unseen("d.yaml");
+        assert!(Fields::open(&root, "top", &["user", "password"], &mut report).is_some());
+        let told: Vec<String> = report.into_problems().iter().map(Diagnostic::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "d.yaml:1:15: top: unknown key (allowed: user, password)",
+                "d.yaml:1:24: top: unknown key (allowed: user, password)",
+                "d.yaml:1:38: top: unknown key: is password meant? (allowed: user, password)",
             ]
         );
     }

@@ -17,4 +17,4 @@ pub use duration::parse_duration;
 pub use fields::{Fields, Placed, Report, show};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Position, Value};
-pub use parse::parse;
+pub use parse::{parse, parse_unseen};

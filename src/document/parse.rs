@@ -27,7 +27,17 @@ const MAX_COPIED_NODES: usize = 10_000;
 /// The first problem, with its place: a syntax error, a duplicate key, a key that is not a string, a merge key, a tag
 /// other than `!!str`, a second document, or a text beyond the limits of this module.
 pub fn parse(file: &str, text: &str) -> Result<Node, Diagnostic> {
-    Builder::new(file).document(text)
+    Builder::new(file, false).document(text)
+}
+
+/// As [`parse`], for a text that holds secrets: no problem shows a word of it. One that stands without quotes can end up
+/// anywhere, as a tag (`!secret`) or as a key (`{ password: a,secret }`).
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_unseen(file: &str, text: &str) -> Result<Node, Diagnostic> {
+    Builder::new(file, true).document(text)
 }
 
 type Spanned<'t> = (Event<'t>, Span);
@@ -35,6 +45,8 @@ type Events<'t> = Parser<'t, StrInput<'t>>;
 
 struct Builder<'f> {
     file: &'f str,
+    /// Problems show no word of the text.
+    unseen: bool,
     /// Anchored nodes with the number of values in each.
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -42,9 +54,10 @@ struct Builder<'f> {
 }
 
 impl<'f> Builder<'f> {
-    fn new(file: &'f str) -> Self {
+    fn new(file: &'f str, unseen: bool) -> Self {
         Self {
             file,
+            unseen,
             anchors: HashMap::new(),
             nodes: 0,
             copied: 0,
@@ -193,6 +206,7 @@ impl<'f> Builder<'f> {
 
     fn refuse_tag(&self, tag: Option<&Tag>, position: Position) -> Result<(), Diagnostic> {
         match tag {
+            Some(_) if self.unseen => Err(self.problem(position, "a tag (a word after !) is not supported")),
             Some(tag) => Err(self.problem(position, format!("the tag {tag} is not supported"))),
             None => Ok(()),
         }
@@ -237,6 +251,7 @@ impl<'f> Builder<'f> {
     }
 
     fn problem_of(&self, key: &str, position: Position, message: impl Into<String>) -> Diagnostic {
+        let key = if self.unseen { "" } else { key };
         Diagnostic::error(self.file, key, message).at(position)
     }
 }

@@ -134,6 +134,31 @@ fn merge_keys_tags_and_second_documents_are_refused() {
 }
 
 #[test]
+fn no_problem_of_an_unseen_text_shows_a_word_of_it() {
+    for (text, told) in [
+        ("a: !hunter2\n", "t.yaml:1:12: a tag (a word after !) is not supported"),
+        ("hunter2: 1\nhunter2: 2\n", "t.yaml:2:1: written twice, first in line 1"),
+        (
+            "a: { 1x: b, 42: c }\n",
+            "t.yaml:1:13: a key must be a string: put it in quotes",
+        ),
+        ("a: *hunter2\n", ""),
+        ("a: 'hunter2\n", ""),
+        ("a: \"\\hunter2\"\n", ""),
+        ("a: %hunter2\n", ""),
+        ("a: hunter2: b\n", ""),
+        ("{ a: hunter2\n", ""),
+    ] {
+        let problem = parse_unseen("t.yaml", text).unwrap_err().to_string();
+        assert!(
+            problem.starts_with(told) && !problem.contains("hunter2"),
+            "{text}: {problem}"
+        );
+    }
+    assert_eq!(parse_unseen("t.yaml", "a: 1\n").unwrap(), read("a: 1\n"));
+}
+
+#[test]
 fn syntax_errors_are_one_line_with_a_place() {
     for (text, line) in [
         ("a: [1, 2\nb: 3\n", 2),
