@@ -22,6 +22,7 @@ use gateward_sidecar::config::{Config, Decisions, Provided, Source};
 use gateward_sidecar::context::{Arrival, GatewayLeg, Notes};
 use gateward_sidecar::endpoints::JwtMetrics;
 use gateward_sidecar::forward::Forward;
+use gateward_sidecar::forward::accounts::Accounts;
 use gateward_sidecar::forward::sites::Sites;
 use gateward_sidecar::framing::Scanner;
 use gateward_sidecar::gate::{Authorization, Gate, Head};
@@ -140,7 +141,7 @@ fn steps(criterion: &mut Criterion, denylist: Denylist) {
         request_id: "07070707-0707-4707-8707-070707070707".parse().unwrap(),
         origin: headers::origin(&request, [127, 0, 0, 1].into(), false, &[]),
         method: request.method.clone(),
-        edition: Arc::new(observer.edition(self::policy())),
+        edition: Arc::new(observer.edition(self::policy().into(), Accounts::default())),
         now: NOW,
         wants_problem: false,
     };

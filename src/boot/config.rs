@@ -17,6 +17,7 @@ use gateward_document::{self as document, Diagnostic, Node, Position, Value};
 
 use crate::environment::Environment;
 use crate::failure::reason;
+use crate::secrets;
 pub use known::Key;
 use known::Known;
 pub use secret::SecretRules;
@@ -46,6 +47,21 @@ impl File {
                 "",
                 format!("cannot be read: {}", reason(&error)),
             )),
+        }
+    }
+
+    /// Reads a file that others must not be able to read (see [`secrets::read_private`]), of at most `longest` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, others can read it, it is too long, or it is not UTF-8.
+    pub fn read_private(path: &Path, longest: u64) -> Result<Self, Diagnostic> {
+        let name = path.display().to_string();
+        let problem = |message: &str| Diagnostic::error(&name, "", message);
+        let bytes = secrets::read_private(path, longest).map_err(|error| problem(&error.to_string()))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(_error) => Err(problem("is not UTF-8")),
         }
     }
 
@@ -163,6 +179,12 @@ impl<'s> Reader<'s> {
 
     /// Records that `key` is needed and not there. `why` may say what needs it.
     pub fn required(&mut self, key: &str, why: &str) {
+        let allowed = self.ways_to_say(key);
+        self.required_as(key, why, allowed);
+    }
+
+    /// The same where there is more than one way to give what is needed: `allowed` says which.
+    pub fn required_as(&mut self, key: &str, why: &str, allowed: impl Into<String>) {
         if self.broken {
             return;
         }
@@ -171,7 +193,6 @@ impl<'s> Reader<'s> {
         } else {
             format!("required {why}")
         };
-        let allowed = self.ways_to_say(key);
         let problem = self.diagnostic(key, message).allowed(allowed);
         self.problems.push(problem);
     }

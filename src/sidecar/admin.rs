@@ -150,6 +150,7 @@ impl Admin {
                 "last_reload": outcomes.policy.as_ref().map(outcome),
             },
             "users": { "last_reload": outcomes.users.as_ref().map(outcome) },
+            "accounts": { "last_reload": outcomes.accounts.as_ref().map(outcome) },
             "store": {
                 "kind": self.store.0,
                 "loaded": health.loaded,

@@ -1,4 +1,5 @@
-//! Are configuration, policy, the policy's own tests and the users file fit for use? Every problem, not the first.
+//! Are configuration, policy, the policy's own tests, the users file and the accounts file fit for use? Every problem,
+//! not the first.
 //!
 //! Opens no port and no store.
 
@@ -8,9 +9,10 @@ use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
 use gateward_policy::{Compiled, Policy};
 
-use crate::config::{Config, Files, Loaded, Provided, Source, UserSource};
+use crate::config::{AccountsFile, Config, Files, Loaded, Provided, Source, UpstreamBasic, UserSource};
 use crate::explain::Report;
 use crate::forward::Forward;
+use crate::forward::accounts::Accounts;
 use crate::reload;
 use crate::server;
 use crate::users::{self, Users};
@@ -55,8 +57,8 @@ pub struct Wrong {
     pub exit: Exit,
 }
 
-/// Reads everything that a start reads. A bad configuration does not keep its policy and its users file from being looked
-/// at; only users cannot be judged without a policy.
+/// Reads everything that a start reads. A bad configuration does not keep the files it names from being looked at; only
+/// users and accounts cannot be judged without a policy.
 ///
 /// # Errors
 ///
@@ -82,6 +84,7 @@ pub fn examine(source: &Source, provided: &Provided) -> Result<Fit, Wrong> {
             wrong.extend(missing_credentials(&loaded.config, &compiled.policy));
         }
         wrong.extend(users_problems(&files.users, &compiled.policy));
+        wrong.extend(accounts_problems(files.accounts, &compiled.policy));
     }
     match (loaded, policy) {
         (Ok(loaded), Ok(Some(policy))) if wrong.is_empty() => Ok(Fit { loaded, policy }),
@@ -124,8 +127,22 @@ fn users_problems(users: &UserSource, policy: &Policy) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let read = users::read(path).map_err(|problem| vec![problem]);
-    let parsed = read.and_then(|text| Users::parse(&path.display().to_string(), &text, policy));
+    let parsed = read.and_then(|file| Users::parse(&file.name, &file.text, policy));
     parsed.err().unwrap_or_default()
+}
+
+fn accounts_problems(accounts: Option<AccountsFile>, policy: &Policy) -> Vec<Diagnostic> {
+    // Of one that is not there the configuration's problems speak.
+    let Some(file) = accounts.filter(|file| file.path.is_file()) else {
+        return Vec::new();
+    };
+    let basic = UpstreamBasic {
+        account: None,
+        accounts: Some(file),
+    };
+    Accounts::load(Some(&basic), policy.user_names())
+        .err()
+        .unwrap_or_default()
 }
 
 fn in_words(policy: &Policy) -> String {

@@ -18,6 +18,7 @@ mod upstream;
 mod url;
 
 pub use source::{Provided, Source};
+pub(crate) use upstream::{LOGIN_ALLOWED, is_login};
 
 /// What the names of the sidecar's variables start with.
 pub const PREFIX: &str = "GATEWARD__";
@@ -93,6 +94,8 @@ pub(crate) struct Files {
     pub policy: PolicySource,
     /// `users.source` and `users.file`
     pub users: UserSource,
+    /// `upstream.basic.accounts_file`
+    pub accounts: Option<AccountsFile>,
 }
 
 impl From<&Config> for Files {
@@ -100,6 +103,7 @@ impl From<&Config> for Files {
         Self {
             policy: config.policy.clone(),
             users: config.users.source.clone(),
+            accounts: config.upstream.basic.as_ref().and_then(|basic| basic.accounts.clone()),
         }
     }
 }
@@ -230,9 +234,18 @@ pub struct Mint {
     pub ttl: Duration,
 }
 
-/// `upstream.basic`
+/// `upstream.basic`: at least one of the two.
 #[derive(Clone, Debug)]
 pub struct UpstreamBasic {
+    /// `upstream.basic.user` and `upstream.basic.password`: for those whom the accounts file does not name.
+    pub account: Option<UpstreamAccount>,
+    /// `upstream.basic.accounts_file`: an account for each user.
+    pub accounts: Option<AccountsFile>,
+}
+
+/// One account of the gateway.
+#[derive(Clone, Debug)]
+pub struct UpstreamAccount {
     /// `upstream.basic.user`
     pub user: String,
     /// `upstream.basic.password`
@@ -240,6 +253,15 @@ pub struct UpstreamBasic {
     /// Whether everybody speaks with this account: so it is with a users file. When the gateway itself knows the users,
     /// only this one does, because the others have accounts of their own there.
     pub shared: bool,
+}
+
+/// Where the accounts of the gateway's users are written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountsFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Where relative paths in it start, as those of the configuration do.
+    pub directory: PathBuf,
 }
 
 /// `upstream.header`

@@ -164,6 +164,8 @@ pub struct Pass {
     pub path: CanonicalPath,
     /// For whom; `None` on public routes and where the gateway checks the credential itself.
     pub grant: Option<Grant>,
+    /// The gateway's account that stands for them, on routes where one does; the gate does not know.
+    pub account: Option<HeaderValue>,
 }
 
 /// What a route says about forwarding, apart from who may do it.

@@ -10,6 +10,7 @@ use gateward_policy::{Action, Caller, Explanation, Policy, Resolution, Verdict};
 
 use crate::config::{Config, Provided, Source};
 use crate::context::Terms;
+use crate::forward::accounts::Accounts;
 use crate::forward::identity::Identity;
 use crate::reply::Refusal;
 use crate::{gate, headers, reload};
@@ -78,7 +79,11 @@ pub fn explain(source: &Source, question: &Question, as_json: bool, now: UnixSec
             return Report::broken(&[problem], Exit::Failed);
         }
     };
-    let told = ask(&policy, &config, &identity, question, now);
+    let accounts = match Accounts::load(config.upstream.basic.as_ref(), policy.user_names()) {
+        Ok(accounts) => accounts,
+        Err(problems) => return Report::broken(&problems, Exit::Failed),
+    };
+    let told = ask(&policy, &config, (&identity, &accounts), question, now);
     let exit = match told.verdict {
         Verdict::Allow => Exit::Success,
         Verdict::Deny => Exit::Denied,
@@ -95,7 +100,13 @@ pub fn explain(source: &Source, question: &Question, as_json: bool, now: UnixSec
     }
 }
 
-fn ask(policy: &Policy, config: &Config, identity: &Identity, question: &Question, now: UnixSeconds) -> Explanation {
+fn ask(
+    policy: &Policy,
+    config: &Config,
+    (identity, accounts): (&Identity, &Accounts),
+    question: &Question,
+    now: UnixSeconds,
+) -> Explanation {
     let caller = match &question.asker {
         Asker::Nobody => Caller::Nobody,
         Asker::Basic => Caller::Basic,
@@ -115,7 +126,7 @@ fn ask(policy: &Policy, config: &Config, identity: &Identity, question: &Questio
         if route.action == Action::Forward {
             told.credential = Some(identity.kind(&terms).label());
         }
-        if told.verdict == Verdict::Allow && !identity.speaks_for(policy.user_names(), &terms, user.as_ref()) {
+        if told.verdict == Verdict::Allow && identity.account(accounts, &terms, user.as_ref()).is_err() {
             told.verdict = Verdict::Deny;
             told.status = Some(Refusal::NotServed.status());
             told.reason = Refusal::NotServed.label();

@@ -3,6 +3,7 @@
 //! The peer, the path that was matched, the headers, our credential; and on the way back the gateway's headers
 //! and the few statuses that mean something to us. Decides nothing about the caller: it is handed a [`Pass`].
 
+pub mod accounts;
 pub(crate) mod checks;
 pub mod identity;
 mod minter;

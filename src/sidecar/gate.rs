@@ -134,6 +134,7 @@ impl Gate {
             terms: route.into(),
             path,
             grant,
+            account: None,
         })
     }
 

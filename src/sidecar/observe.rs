@@ -16,6 +16,7 @@ pub use self::meters::Verdict;
 use self::meters::{Meters, RouteMeters, whole};
 use crate::config::Decisions;
 use crate::context::{Context, Stage};
+use crate::forward::accounts::Accounts;
 use crate::front::traffic::Traffic;
 use crate::headers;
 use crate::reply::{GatewayTrouble, Refusal};
@@ -25,11 +26,13 @@ const MAX_PATH: usize = 256;
 /// The name of requests that no route takes, in metrics and logs.
 const NO_ROUTE: &str = "none";
 
-/// A policy as it is in force, with the handles of its routes' metrics.
+/// A policy as it is in force, with the accounts of the users it names, and the handles of its routes' metrics.
 #[derive(Debug)]
 pub struct Edition {
     /// The policy.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
+    /// Which accounts of the gateway stand for whom.
+    pub accounts: Accounts,
     routes: Vec<RouteMeters>,
     no_route: RouteMeters,
 }
@@ -77,8 +80,8 @@ impl Observer {
         metrics.on_scrape(move || counter.inc_by(lost_lines().saturating_sub(counter.get())));
     }
 
-    /// Prepares a policy for use.
-    pub fn edition(&self, policy: Policy) -> Edition {
+    /// Prepares a policy and accounts for use.
+    pub fn edition(&self, policy: Arc<Policy>, accounts: Accounts) -> Edition {
         let routes = policy
             .routes()
             .iter()
@@ -86,6 +89,7 @@ impl Observer {
             .collect();
         Edition {
             policy,
+            accounts,
             routes,
             no_route: self.meters.route(NO_ROUTE),
         }

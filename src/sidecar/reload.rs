@@ -1,12 +1,12 @@
-//! Has the policy or the users file changed, and is the new one fit to take over?
+//! Has the policy, the users file or the accounts file changed, and is the new one fit to take over?
 //!
 //! Files are looked at a few times a second (editors that rename and Kubernetes' symbolic links are only seen by
 //! looking), and at once on SIGHUP. A candidate is read, compiled and tested before it is swapped in; one that
 //! fails changes nothing and shows in the status, in a metric and in the log. A file that is gone changes
 //! nothing either: there is no way to end up without a policy.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+mod watched;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -19,8 +19,9 @@ use gateward_policy::{Compiled, Policy, SMSGATE};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::watched::Watched;
 use crate::authenticate::Authenticator;
-use crate::config::{Config, PolicySource, UserSource};
+use crate::config::{Files, PolicySource, UserSource};
 use crate::endpoints::audit;
 use crate::forward::Forward;
 use crate::observe::{Edition, Observer};
@@ -62,8 +63,7 @@ pub(crate) struct Outcome {
 
 /// Takes over changed files.
 pub(crate) struct Reloader {
-    policy: PolicySource,
-    users: UserSource,
+    files: Files,
     editions: Arc<ArcSwap<Edition>>,
     forward: Arc<Forward>,
     authenticator: Arc<Authenticator>,
@@ -79,56 +79,43 @@ pub(crate) struct Outcomes {
     pub policy: Option<Outcome>,
     /// The users file.
     pub users: Option<Outcome>,
-}
-
-/// Which version of a file this is, as far as its metadata tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    inode: u64,
-    bytes: u64,
-    written: (i64, i64),
-    /// Also when who may read it has changed: a file that was refused for that may be fit now.
-    changed: (i64, i64),
+    /// The accounts file.
+    pub accounts: Option<Outcome>,
 }
 
 /// The files of a configuration, as they were when they were first looked at.
 ///
 /// To be made before they are read for the first time, so that no change goes unnoticed in between.
-pub(crate) struct Files {
+pub(crate) struct WatchedFiles {
     policy: Watched,
     users: Watched,
+    accounts: Watched,
 }
 
-impl Files {
+impl WatchedFiles {
     /// Looks at them.
-    pub(crate) fn look(config: &Config) -> Self {
-        let policy = match &config.policy {
+    pub(crate) fn look(files: &Files) -> Self {
+        let policy = match &files.policy {
             PolicySource::Compiled => None,
             PolicySource::File(path) => Some(path.clone()),
         };
-        let users = match &config.users.source {
+        let users = match &files.users {
             UserSource::Gateway => None,
             UserSource::File(path) => Some(path.clone()),
         };
+        let accounts = files.accounts.as_ref().map(|file| file.path.clone());
         Self {
             policy: Watched::new(policy),
             users: Watched::new(users),
+            accounts: Watched::new(accounts),
         }
     }
-}
-
-/// A file that is looked at.
-struct Watched {
-    path: Option<PathBuf>,
-    taken: Option<Version>,
-    seen: Option<Version>,
 }
 
 impl Reloader {
     /// A reloader for what is in force now.
     pub(crate) fn new(
-        policy: PolicySource,
-        users: UserSource,
+        files: Files,
         editions: Arc<ArcSwap<Edition>>,
         forward: Arc<Forward>,
         authenticator: Arc<Authenticator>,
@@ -136,8 +123,7 @@ impl Reloader {
         clock: Clock,
     ) -> Self {
         Self {
-            policy,
-            users,
+            files,
             editions,
             forward,
             authenticator,
@@ -153,8 +139,12 @@ impl Reloader {
     }
 
     /// Looks at the files for ever. `asked`: somebody wants it now.
-    pub(crate) async fn keep_watching(self: Arc<Self>, files: Files, asked: Arc<Notify>) {
-        let Files { mut policy, mut users } = files;
+    pub(crate) async fn keep_watching(self: Arc<Self>, files: WatchedFiles, asked: Arc<Notify>) {
+        let WatchedFiles {
+            mut policy,
+            mut users,
+            mut accounts,
+        } = files;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -168,6 +158,9 @@ impl Reloader {
             if users.has_changed() | asked {
                 self.reload_users();
             }
+            if accounts.has_changed() | asked {
+                self.reload_accounts();
+            }
         }
     }
 
@@ -176,33 +169,58 @@ impl Reloader {
     /// INVARIANT(good policy): whatever the candidate is, a policy that compiled stays in force; held by
     /// `tests::a_bad_candidate_changes_nothing`.
     pub(crate) fn reload_policy(&self) {
-        let PolicySource::File(path) = &self.policy else { return };
+        let PolicySource::File(path) = &self.files.policy else {
+            return;
+        };
         let name = path.display().to_string();
-        let candidate = load_policy(&self.policy)
-            .and_then(|compiled| check_credentials(&compiled.policy, &self.forward, &name).map(|()| compiled.policy));
-        let outcome = candidate.map(|policy| {
-            let (old, new) = (self.editions.load(), policy.hash().to_owned());
-            tracing::info!(target: audit::TARGET, event = "reload", file = "policy", from = old.policy.hash(), to = new);
-            self.editions.store(Arc::new(self.observer.edition(policy)));
+        let old = self.editions.load_full();
+        let candidate = load_policy(&self.files.policy).and_then(|Compiled { policy, .. }| {
+            check_credentials(&policy, &self.forward, &name)?;
+            let accounts = old.accounts.under(policy.user_names());
+            Ok((policy, accounts.map_err(|problem| vec![problem])?))
+        });
+        let outcome = candidate.map(|(policy, accounts)| {
+            let (from, to) = (old.policy.hash(), policy.hash());
+            tracing::info!(target: audit::TARGET, event = "reload", file = "policy", from, to);
+            let edition = self.observer.edition(Arc::new(policy), accounts);
+            self.editions.store(Arc::new(edition));
         });
         self.conclude("policy", outcome, |outcomes| &mut outcomes.policy);
     }
 
     /// Takes the users file over if it is fit.
     pub(crate) fn reload_users(&self) {
-        let UserSource::File(path) = &self.users else { return };
+        let UserSource::File(path) = &self.files.users else {
+            return;
+        };
         let edition = self.editions.load_full();
         let now = UnixSeconds(self.clock.unix_seconds());
         let outcome = crate::users::read(path)
             .map_err(|problem| vec![problem])
-            .and_then(|text| {
+            .and_then(|file| {
                 self.authenticator
-                    .reload_users(&edition.policy, &path.display().to_string(), &text, now)
+                    .reload_users(&edition.policy, &file.name, &file.text, now)
             });
         if outcome.is_ok() {
             tracing::info!(target: audit::TARGET, event = "reload", file = "users");
         }
         self.conclude("users", outcome, |outcomes| &mut outcomes.users);
+    }
+
+    /// Takes the accounts file over if it is fit. Requests that are under way keep the account they began with.
+    ///
+    /// INVARIANT(good accounts): whatever the candidate is, accounts that were good stay in force; held by
+    /// `tests::a_bad_accounts_file_leaves_the_old_one_in_force`.
+    pub(crate) fn reload_accounts(&self) {
+        let Some(file) = &self.files.accounts else { return };
+        let old = self.editions.load_full();
+        let candidate = old.accounts.reread(file, old.policy.user_names());
+        let outcome = candidate.map(|accounts| {
+            tracing::info!(target: audit::TARGET, event = "reload", file = "accounts");
+            let edition = self.observer.edition(Arc::clone(&old.policy), accounts);
+            self.editions.store(Arc::new(edition));
+        });
+        self.conclude("accounts", outcome, |outcomes| &mut outcomes.accounts);
     }
 
     fn conclude(
@@ -229,41 +247,6 @@ impl Reloader {
         };
         *slot(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)) = Some(outcome);
     }
-}
-
-impl Watched {
-    fn new(path: Option<PathBuf>) -> Self {
-        let version = path.as_deref().and_then(version);
-        Self {
-            path,
-            taken: version,
-            seen: version,
-        }
-    }
-
-    /// Whether there is another version than the one that was taken, the same as at the last look.
-    fn has_changed(&mut self) -> bool {
-        let Some(path) = &self.path else { return false };
-        let found = version(path);
-        let settled = found == self.seen;
-        self.seen = found;
-        let changed = settled && found != self.taken;
-        if changed {
-            self.taken = found;
-        }
-        changed
-    }
-}
-
-/// `None`: the file is not there. Follows symbolic links, as Kubernetes mounts need.
-fn version(path: &Path) -> Option<Version> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Version {
-        inode: metadata.ino(),
-        bytes: metadata.size(),
-        written: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Commander {
         self.stop.send_replace(true);
     }
 
-    /// Read the policy and the users file again.
+    /// Read the policy, the users file and the accounts file again.
     pub fn reload(&self) {
         self.reload.notify_one();
     }
@@ -84,6 +84,9 @@ pub enum StartError {
     /// The users file.
     #[error("the users file is not fit for use")]
     Users(Vec<Diagnostic>),
+    /// The accounts file.
+    #[error("the accounts file is not fit for use")]
+    Accounts(Vec<Diagnostic>),
     /// A value of the configuration that only shows now.
     #[error("{what}: {why}")]
     Config {
@@ -130,7 +133,7 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Policy(_) => Exit::Data,
-            Self::Users(_) | Self::Config { .. } => Exit::Config,
+            Self::Users(_) | Self::Accounts(_) | Self::Config { .. } => Exit::Config,
             Self::Store(_) | Self::Listen { .. } | Self::File { .. } => Exit::Unavailable,
             Self::Internal(_) => Exit::Software,
         }
@@ -139,7 +142,9 @@ impl StartError {
     /// Every problem, one line each.
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Policy(problems) | Self::Users(problems) => problems.iter().map(Diagnostic::to_string).collect(),
+            Self::Policy(problems) | Self::Users(problems) | Self::Accounts(problems) => {
+                problems.iter().map(Diagnostic::to_string).collect()
+            }
             Self::Store(_) | Self::Config { .. } | Self::Listen { .. } | Self::File { .. } | Self::Internal(_) => {
                 vec![self.to_string()]
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gateward_auth::{Login, Scope, Secret};
-use gateward_boot::secrets;
+use gateward_boot::config::File;
 use gateward_document::Diagnostic;
 use gateward_policy::Policy;
 
@@ -24,15 +24,13 @@ use crate::pool::{Full, Pool};
 /// The longest users file, in bytes: tens of thousands of users.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// The text of a users file. One that others can read is refused: it can be attacked at leisure.
+/// A users file. One that others can read is refused: it can be attacked at leisure.
 ///
 /// # Errors
 ///
 /// What is wrong with the file.
-pub(crate) fn read(path: &Path) -> Result<String, Diagnostic> {
-    let problem = |message: String| Diagnostic::error(path.display().to_string(), "", message);
-    let bytes = secrets::read_private(path, LONGEST_FILE).map_err(|error| problem(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_error| problem("is not UTF-8".to_owned()))
+pub(crate) fn read(path: &Path) -> Result<File, Diagnostic> {
+    File::read_private(path, LONGEST_FILE)
 }
 
 /// The users of one file, parsed and valid. Only [`Users::parse`] makes one.

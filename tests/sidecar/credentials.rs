@@ -267,7 +267,8 @@ fn alice(password: &str, cost: u32, extra: &str) -> String {
     format!("users:\n  - {{ name: alice, hash: '{hash}'{extra} }}\n")
 }
 
-async fn awaits(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until something holds.
+pub(crate) async fn awaits(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = std::time::Instant::now();
     while !holds().await {
         assert!(start.elapsed().as_secs() < 20, "still not: {what}");

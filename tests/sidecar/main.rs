@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod accounts;
 mod answers;
 mod bench;
 mod credentials;

@@ -225,12 +225,14 @@ fn rules_between_keys_are_told_at_the_place_of_the_key() {
     }
     reader.secret("a.key", SecretRules::key(32));
     reader.required("a.key", "for this");
+    reader.required_as("a.one", "by that", "a.one or a.two");
     assert_eq!(
         problems(reader),
         [
             "c.yaml: d: wrong",
             "c.yaml:1:1: a.c: wrong",
             "c.yaml:1:1: a.key: required for this (allowed: a.key_file, or APP__A__KEY_FILE or APP__A__KEY in the environment)",
+            "c.yaml:1:1: a.one: required by that (allowed: a.one or a.two)",
             "c.yaml:2:3: a.b: wrong",
             "environment: APP__E: wrong",
         ]

@@ -67,6 +67,47 @@ fn a_bad_configuration_hides_neither_the_policys_problems_nor_those_of_the_users
 }
 
 #[test]
+fn a_bad_accounts_file_is_found_with_every_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.yaml");
+    fs::write(&path, "accounts:\n  - { name: a }\n  - { name: b, password: '' }\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = |rest: &str| {
+        let path = path.display();
+        format!("{rest}upstream: {{ credential: basic, basic: {{ accounts_file: {path} }} }}\n")
+    };
+    for (text, problems) in [(text(""), 2), (text("listen: nonsense\n"), 3)] {
+        let report = checked(&text, &[]);
+        assert_eq!(
+            (report.exit.code(), report.problems.len()),
+            (78, problems),
+            "{:?}",
+            report.problems
+        );
+        for place in [
+            "accounts.yaml:2:5: accounts[0].password: ",
+            "accounts.yaml:3:26: accounts[1].password: ",
+        ] {
+            assert!(
+                report.problems.iter().any(|problem| problem.contains(place)),
+                "{:?}",
+                report.problems
+            );
+        }
+    }
+    fs::write(&path, "accounts: [ { name: a, password: b } ]\n").unwrap();
+    assert_eq!(checked(&text(""), &[]).exit, Exit::Success);
+    fs::remove_file(&path).unwrap();
+    let report = checked(&text(""), &[]);
+    assert_eq!(
+        (report.exit.code(), report.problems.len()),
+        (78, 1),
+        "{:?}",
+        report.problems
+    );
+}
+
+#[test]
 fn a_bad_policy_is_65_and_every_problem_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("policy.yaml");

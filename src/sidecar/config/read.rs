@@ -230,7 +230,7 @@ fn exists(reader: &mut Reader<'_>, key: &str, path: &std::path::Path) {
     }
 }
 
-fn private(reader: &mut Reader<'_>, key: &str, path: &std::path::Path) {
+pub(super) fn private(reader: &mut Reader<'_>, key: &str, path: &std::path::Path) {
     if let Err(error) = secrets::check_private(path) {
         reader.problem(key, error.to_string());
     }

@@ -89,6 +89,7 @@ fn every_fixed_key_can_stand_in_the_file() {
     for (name, mode) in [
         ("s", 0o600),
         ("users", 0o600),
+        ("accounts", 0o600),
         ("policy", 0o644),
         ("cert", 0o644),
         ("key", 0o600),
@@ -110,7 +111,7 @@ upstream:
   urls: [ http://a:1, https://b/x/ ]
   credential: basic
   mint: { secret_file: s, issuer: '', ttl: 30s }
-  basic: { user: 12, password_file: s }
+  basic: { user: 12, password_file: s, accounts_file: accounts }
   header: { name: X-Api-Key, value_file: s }
 users: { source: file, file: users, cache_ttl: 0s }
 tokens: { secret_file: s, issuer: me, access_ttl: 5m, refresh_ttl: 1h, refresh_grace: 0s, max_lifetime: 1h, leeway: 5s, attenuation: report }
@@ -141,7 +142,14 @@ threads: 3
         .collect();
     assert_eq!(urls, [("a", 1, ""), ("b", 443, "/x")]);
     assert_eq!(config.upstream.mint.unwrap().issuer, None);
-    assert_eq!(config.upstream.basic.unwrap().user, "12");
+    let basic = config.upstream.basic.unwrap();
+    let account = basic.account.unwrap();
+    assert_eq!((account.user.as_str(), account.shared), ("12", true));
+    let accounts = AccountsFile {
+        path: folder.path().join("accounts"),
+        directory: folder.path().to_owned(),
+    };
+    assert_eq!(basic.accounts, Some(accounts));
     assert_eq!(config.upstream.header.unwrap().name, "x-api-key");
     assert_eq!(config.users.source, UserSource::File(folder.path().join("users")));
     assert_eq!(config.tokens.attenuation, Attenuation::Report);
@@ -312,7 +320,21 @@ fn rules_between_keys_are_checked() {
         ),
         (
             "upstream: { credential: basic }",
-            "g.yaml:1:1: upstream.basic.user: required by upstream.credential basic",
+            "g.yaml:1:1: upstream.basic: required by upstream.credential basic (allowed: upstream.basic.user with \
+             upstream.basic.password_file: one account; upstream.basic.accounts_file: one for each user)",
+        ),
+        (
+            "upstream: { credential: basic, basic: { accounts_file: nowhere } }",
+            "g.yaml:1:41: upstream.basic.accounts_file: cannot read nowhere: no such file or directory",
+        ),
+        (
+            "upstream: { basic: { user: 'a:b', accounts_file: '' } }",
+            "g.yaml:1:28: upstream.basic.user: not a user: \"a:b\" (allowed: a name without a colon and without control \
+             characters)",
+        ),
+        (
+            "upstream: { basic: { user: 'a:b', accounts_file: '' } }",
+            "g.yaml:1:50: upstream.basic.accounts_file: not a path: \"\" (allowed: a path)",
         ),
         (
             "upstream: { credential: header }",
@@ -371,22 +393,40 @@ fn rules_between_keys_are_checked() {
 #[test]
 fn a_private_file_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["cert", "key", "users"] {
+    for name in ["cert", "key", "users", "accounts"] {
         fs::write(folder.path().join(name), "x").unwrap();
         fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
     }
-    let text = "tls: { cert: cert, key: key }\nusers: { source: file, file: users }\n";
+    let text = "tls: { cert: cert, key: key }\nusers: { source: file, file: users }\n\
+                upstream: { basic: { accounts_file: accounts } }\n";
     let problems = refused(&Source {
         directory: folder.path().to_owned(),
         ..run(text, &[])
     });
-    assert_eq!(problems.len(), 2);
+    assert_eq!(problems.len(), 3);
     assert!(
         problems
             .iter()
             .all(|problem| problem.ends_with("(mode 0644): chmod 600 it")),
         "{problems:?}"
     );
+}
+
+#[test]
+fn an_accounts_file_is_enough_for_the_gateway_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.yaml");
+    fs::write(&path, "accounts: []\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let source = Source {
+        directory: folder.path().to_owned(),
+        ..run(
+            "upstream: { credential: basic, basic: { accounts_file: accounts.yaml } }\n",
+            &[],
+        )
+    };
+    let basic = load(&source).upstream.basic.unwrap();
+    assert_eq!((basic.account.is_none(), basic.accounts.unwrap().path), (true, path));
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use gateward_auth::Secret;
 use gateward_boot::config::{Reader, SecretRules};
 
-use super::read::{HOUR, SECOND, issuer, required_secret, whole_seconds};
+use super::read::{HOUR, SECOND, issuer, private, required_secret, whole_seconds};
 use super::{
-    CredentialKind, Health, Mint, Provided, Upstream, UpstreamBasic, UpstreamHeader, UpstreamTimeouts, UpstreamUrl, url,
+    AccountsFile, CredentialKind, Health, Mint, Provided, Upstream, UpstreamAccount, UpstreamBasic, UpstreamHeader,
+    UpstreamTimeouts, UpstreamUrl, url,
 };
 use crate::headers;
 
@@ -128,20 +129,44 @@ fn mint(reader: &mut Reader<'_>, provided: &Provided, needed: bool) -> Option<Mi
 }
 
 fn basic(reader: &mut Reader<'_>, needed: bool, shared: bool) -> Option<UpstreamBasic> {
-    let login = |text: &str| {
-        let usable = !text.is_empty() && !text.contains(|letter: char| letter == ':' || letter.is_control());
-        usable.then(|| text.to_owned())
-    };
-    let user = reader.parsed("upstream.basic.user", "a user", "a name without a colon", login);
+    let login = |text: &str| is_login(text).then(|| text.to_owned());
+    let user = reader.parsed("upstream.basic.user", "a user", LOGIN_ALLOWED, login);
     let password = reader.secret("upstream.basic.password", SecretRules::PASSED_ON);
-    let why = "by upstream.credential basic";
+    let accounts = accounts(reader);
     let keys = ["upstream.basic.user", "upstream.basic.password"];
-    let (user, password) = together(reader, keys, (user, password), needed.then_some(why))?;
-    Some(UpstreamBasic {
+    let account = together(reader, keys, (user, password), None).map(|(user, password)| UpstreamAccount {
         user,
         password: Secret::new(password.into_bytes()),
         shared,
+    });
+    let given = |key: &str| reader.is_given(&format!("upstream.basic.{key}"));
+    if needed
+        && !["user", "password", "password_file", "accounts_file"]
+            .into_iter()
+            .any(given)
+    {
+        let allowed = "upstream.basic.user with upstream.basic.password_file: one account; \
+                       upstream.basic.accounts_file: one for each user";
+        reader.required_as("upstream.basic", "by upstream.credential basic", allowed);
+    }
+    (account.is_some() || accounts.is_some()).then_some(UpstreamBasic { account, accounts })
+}
+
+fn accounts(reader: &mut Reader<'_>) -> Option<AccountsFile> {
+    let path = reader.optional_path("upstream.basic.accounts_file")?;
+    private(reader, "upstream.basic.accounts_file", &path);
+    Some(AccountsFile {
+        path,
+        directory: reader.directory().to_owned(),
     })
+}
+
+/// What [`is_login`] takes.
+pub(crate) const LOGIN_ALLOWED: &str = "a name without a colon and without control characters";
+
+/// Whether a Basic credential can carry this name (RFC 7617 §2).
+pub(crate) fn is_login(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|letter: char| letter == ':' || letter.is_control())
 }
 
 fn header(reader: &mut Reader<'_>, needed: bool) -> Option<UpstreamHeader> {

@@ -1,5 +1,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use gateward_auth::{AccessClaims, FamilyId, Secret, Signer, TokenId, UserId};
 
 use super::*;
@@ -42,8 +45,8 @@ fn a_token_is_judged_as_live_traffic_would() {
     assert_eq!((exit, &answer["status"]), (1, &401.into()));
 }
 
-#[test]
-fn an_account_of_the_gateway_stands_for_its_own_user_here_too() {
+/// What is said of these users' tokens, where accounts of the gateway stand for users.
+fn told_of_accounts(variables: &[(&str, &str)], questions: &[(&str, &str)]) -> Vec<(u8, serde_json::Value)> {
     let key = Hs256Key::new(&Secret::new(SECRET)).unwrap();
     let now = UnixSeconds(1_800_000_000);
     let token = |user: &str| {
@@ -57,36 +60,67 @@ fn an_account_of_the_gateway_stands_for_its_own_user_here_too() {
             expires_at: now.plus(60),
         })
     };
+    let ours = [
+        ("GATEWARD__TOKENS__SECRET", SECRET),
+        ("GATEWARD__UPSTREAM__CREDENTIAL", "basic"),
+    ];
     let source = Source {
-        environment: [
-            ("GATEWARD__TOKENS__SECRET", SECRET),
-            ("GATEWARD__UPSTREAM__CREDENTIAL", "basic"),
-            ("GATEWARD__UPSTREAM__BASIC__USER", "owner"),
-            ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"),
-        ]
-        .into_iter()
-        .collect(),
+        environment: ours.iter().chain(variables).copied().collect(),
         ..Source::default()
     };
-    let ask = |path: &str, user: &str| {
+    let ask = |(path, user): &(&str, &str)| {
         let question = Question {
             method: "GET".to_owned(),
-            path: path.to_owned(),
+            path: (*path).to_owned(),
             asker: Asker::Token(token(user)),
         };
         let report = explain(&source, &question, true, now);
-        let told: serde_json::Value = serde_json::from_str(&report.text).unwrap();
+        let told = serde_json::from_str(&report.text).unwrap_or_else(|_| report.problems.into());
         (report.exit.code(), told)
     };
-    let (exit, told) = ask("/3rdparty/v1/messages?a=b", "OWNER");
-    assert_eq!((exit, &told["credential"]), (0, &"basic".into()));
-    let (exit, told) = ask("/3rdparty/v1/messages?a=b", "SOMEBODY");
+    questions.iter().map(ask).collect()
+}
+
+const LIST: &str = "/3rdparty/v1/messages?a=b";
+
+#[test]
+fn an_account_of_the_gateway_stands_for_its_own_user_here_too() {
+    let told = told_of_accounts(
+        &[
+            ("GATEWARD__UPSTREAM__BASIC__USER", "owner"),
+            ("GATEWARD__UPSTREAM__BASIC__PASSWORD", "secret"),
+        ],
+        &[(LIST, "OWNER"), (LIST, "SOMEBODY"), ("/health", "SOMEBODY")],
+    );
+    assert_eq!((told[0].0, &told[0].1["credential"]), (0, &"basic".into()));
     assert_eq!(
-        (exit, &told["status"], &told["reason"]),
+        (told[1].0, &told[1].1["status"], &told[1].1["reason"]),
         (1, &403.into(), &"not_served".into())
     );
-    let (exit, told) = ask("/health", "SOMEBODY");
-    assert_eq!((exit, &told["credential"]), (0, &serde_json::Value::Null));
+    assert_eq!((told[2].0, &told[2].1["credential"]), (0, &serde_json::Value::Null));
+}
+
+#[test]
+fn a_user_without_an_account_in_the_file_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.yaml");
+    fs::write(&path, "accounts: [ { name: ann, password: secret } ]\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let variables = [("GATEWARD__UPSTREAM__BASIC__ACCOUNTS_FILE", path.to_str().unwrap())];
+    let told = told_of_accounts(&variables, &[(LIST, "Ann"), (LIST, "BOB")]);
+    assert_eq!((told[0].0, &told[0].1["credential"]), (0, &"basic".into()));
+    assert_eq!((told[1].0, &told[1].1["reason"]), (1, &"not_served".into()));
+    fs::write(&path, "accounts: [ { name: ann } ]\n").unwrap();
+    let told = told_of_accounts(&variables, &[(LIST, "ANN")]);
+    let problem = told[0].1[0].as_str().unwrap();
+    assert_eq!(
+        (
+            told[0].0,
+            problem.ends_with("accounts[0].password: missing (allowed: password, or password_file)")
+        ),
+        (2, true),
+        "{problem}"
+    );
 }
 
 #[test]

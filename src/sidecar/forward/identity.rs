@@ -3,9 +3,10 @@
 //! Knows nothing about paths, peers and answers.
 
 use gateward_auth::{KeyError, UnixSeconds, UserId};
-use gateward_policy::{Action, Route, UpstreamCredential, UserNames};
+use gateward_policy::{Action, Route, UpstreamCredential};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::accounts::Accounts;
 use super::minter::Minter;
 use crate::authorization;
 use crate::config::{CredentialKind, Upstream};
@@ -15,17 +16,14 @@ use crate::context::{Pass, Terms};
 pub struct Identity {
     default: UpstreamCredential,
     minter: Option<Minter>,
-    basic: Option<Account>,
+    /// Whether there are accounts; which, changes with their file.
+    accounts: bool,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-/// One account of the gateway.
-struct Account {
-    /// `Authorization` with its password.
-    value: HeaderValue,
-    /// Whom alone it may stand for, as configured; `None`: everybody.
-    only: Option<String>,
-}
+/// No account of the gateway stands for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAccount;
 
 /// Why no identity can be made from the configuration, or for a request.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +43,6 @@ impl Identity {
     /// What the configuration offers.
     pub fn new(upstream: &Upstream) -> Result<Self, IdentityError> {
         let minter = upstream.mint.as_ref().map(Minter::new).transpose()?;
-        let basic = match &upstream.basic {
-            None => None,
-            Some(basic) => {
-                let value = authorization::basic(&basic.user, &basic.password);
-                Some(Account {
-                    value: value.map_err(|_| IdentityError::Value("upstream.basic"))?,
-                    only: (!basic.shared).then(|| basic.user.clone()),
-                })
-            }
-        };
         let header = match &upstream.header {
             None => None,
             Some(header) => {
@@ -73,7 +61,7 @@ impl Identity {
         Ok(Self {
             default,
             minter,
-            basic,
+            accounts: upstream.basic.is_some(),
             header,
         })
     }
@@ -91,7 +79,7 @@ impl Identity {
     fn offers(&self, kind: UpstreamCredential) -> bool {
         match kind {
             UpstreamCredential::Mint => self.minter.is_some(),
-            UpstreamCredential::Basic => self.basic.is_some(),
+            UpstreamCredential::Basic => self.accounts,
             UpstreamCredential::Header => self.header.is_some(),
             UpstreamCredential::Passthrough => true,
         }
@@ -107,19 +95,22 @@ impl Identity {
         }
     }
 
-    /// Whether the caller may be named to the gateway as the route says. Users of the gateway have accounts of their own
-    /// there, and must not act with somebody else's.
+    /// The account that the caller is named to the gateway with, where the route has that done with accounts; nothing for
+    /// nobody in particular.
     ///
-    /// INVARIANT(own account): a fixed account stands for no other user of the gateway, whatever credential that user
-    /// shows; held by `tests::an_account_of_the_gateway_stands_for_its_own_user_only`.
-    pub fn speaks_for(&self, names: UserNames, terms: &Terms, caller: Option<&UserId>) -> bool {
-        if self.kind(terms) != UpstreamCredential::Basic {
-            return true;
-        }
-        let only = self.basic.as_ref().and_then(|account| account.only.as_deref());
-        match (only, caller) {
-            (Some(user), Some(caller)) => names.canonical(user) == caller.as_str(),
-            (None, _) | (_, None) => true,
+    /// # Errors
+    ///
+    /// When nobody may speak for the caller: users of the gateway must not act with somebody else's account there.
+    pub fn account(
+        &self,
+        accounts: &Accounts,
+        terms: &Terms,
+        caller: Option<&UserId>,
+    ) -> Result<Option<HeaderValue>, NoAccount> {
+        match (self.kind(terms), caller) {
+            (UpstreamCredential::Basic, Some(caller)) => accounts.of(caller).cloned().map(Some).ok_or(NoAccount),
+            (UpstreamCredential::Basic, None)
+            | (UpstreamCredential::Mint | UpstreamCredential::Passthrough | UpstreamCredential::Header, _) => Ok(None),
         }
     }
 
@@ -151,10 +142,7 @@ impl Identity {
             }
             UpstreamCredential::Basic => (
                 header::AUTHORIZATION,
-                self.basic
-                    .as_ref()
-                    .map(|account| account.value.clone())
-                    .ok_or(IdentityError::Missing("basic"))?,
+                pass.account.clone().ok_or(IdentityError::Missing("basic"))?,
             ),
             UpstreamCredential::Header => self.header.clone().ok_or(IdentityError::Missing("header"))?,
         };

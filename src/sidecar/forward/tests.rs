@@ -8,8 +8,10 @@ use gateward_policy::{Policy, Resolution, UpstreamCredential};
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 
+use super::accounts::Accounts;
+use super::identity::NoAccount;
 use super::*;
-use crate::config::{CredentialKind, Decisions, UpstreamBasic, UpstreamHeader};
+use crate::config::{CredentialKind, Decisions, UpstreamAccount, UpstreamBasic, UpstreamHeader};
 use crate::headers::{Origin, Proto};
 use crate::observe::Observer;
 
@@ -20,9 +22,12 @@ fn upstream(kind: CredentialKind) -> Upstream {
     let mut upstream = crate::testing::config(&folder, ([127, 0, 0, 1], 3100).into(), "").upstream;
     upstream.credential = kind;
     upstream.basic = Some(UpstreamBasic {
-        user: "sms".to_owned(),
-        password: gateward_auth::Secret::new("p:w"),
-        shared: true,
+        account: Some(UpstreamAccount {
+            user: "sms".to_owned(),
+            password: gateward_auth::Secret::new("p:w"),
+            shared: true,
+        }),
+        accounts: None,
     });
     upstream.header = Some(UpstreamHeader {
         name: "x-api-key".to_owned(),
@@ -47,7 +52,7 @@ fn arrival(policy: Policy) -> Arrival {
             host: Some("sms.example".parse().unwrap()),
         },
         method: http::Method::POST,
-        edition: Arc::new(observer.edition(policy)),
+        edition: Arc::new(observer.edition(policy.into(), Accounts::default())),
         now: NOW,
         wants_problem: false,
     }
@@ -76,7 +81,18 @@ fn pass(policy: &Policy, method: &str, path: &str, granted: bool) -> Pass {
         terms: route.into(),
         path,
         grant,
+        account: None,
     }
+}
+
+fn accounts(upstream: &Upstream) -> Accounts {
+    Accounts::load(upstream.basic.as_ref(), policy().user_names()).unwrap()
+}
+
+/// What stands for whoever has this pass.
+fn account_of(forward: &Forward, accounts: &Accounts, pass: &Pass) -> Result<Option<HeaderValue>, NoAccount> {
+    let caller = pass.grant.as_ref().map(gateward_auth::Grant::user);
+    forward.identity().account(accounts, &pass.terms, caller)
 }
 
 fn request() -> RequestHeader {
@@ -90,10 +106,10 @@ fn request() -> RequestHeader {
 /// What the gateway gets in the place of the client's credential: `Authorization` and the configured header.
 fn stamped(kind: CredentialKind, path: (&str, &str), granted: bool) -> (Option<String>, Option<String>) {
     let policy = policy();
-    let (pass, forward) = (
-        pass(&policy, path.0, path.1, granted),
-        Forward::new(&upstream(kind)).unwrap(),
-    );
+    let upstream = upstream(kind);
+    let forward = Forward::new(&upstream).unwrap();
+    let mut pass = pass(&policy, path.0, path.1, granted);
+    pass.account = account_of(&forward, &accounts(&upstream), &pass).unwrap();
     let mut request = request();
     forward
         .stamp(&pass, &arrival(policy), &GatewayLeg::default(), &mut request, NOW)
@@ -138,29 +154,41 @@ fn no_client_credential_leaves() {
 }
 
 #[test]
-fn an_account_of_the_gateway_stands_for_its_own_user_only() {
+fn a_route_without_accounts_asks_nobody_for_one() {
     let policy = policy();
+    let mut upstream = upstream(CredentialKind::Mint);
+    upstream.basic = None;
+    let forward = Forward::new(&upstream).unwrap();
+    let accounts = Accounts::default();
+    let of = |pass: Pass| account_of(&forward, &accounts, &pass);
+    assert_eq!(of(pass(&policy, SEND.0, SEND.1, true)), Ok(None));
+    assert_eq!(of(pass(&policy, HEALTH.0, HEALTH.1, false)), Ok(None));
+    upstream.credential = CredentialKind::Basic;
+    let forward = Forward::new(&upstream).unwrap();
+    let of = |pass: Pass| account_of(&forward, &accounts, &pass);
+    assert_eq!(of(pass(&policy, SEND.0, SEND.1, true)), Err(NoAccount));
+    assert_eq!(of(pass(&policy, HEALTH.0, HEALTH.1, false)), Ok(None));
+    assert_eq!(of(pass(&policy, DEVICE.0, DEVICE.1, false)), Ok(None));
+}
+
+#[test]
+fn a_pass_without_an_account_is_not_forwarded_as_somebody_else() {
+    let policy = policy();
+    let forward = Forward::new(&upstream(CredentialKind::Basic)).unwrap();
     let pass = pass(&policy, SEND.0, SEND.1, true);
-    let speaks = |kind, user: &str, shared| {
-        let mut upstream = upstream(kind);
-        let account = upstream.basic.as_mut().unwrap();
-        (account.user, account.shared) = (user.to_owned(), shared);
-        let forward = Forward::new(&upstream).unwrap();
-        let caller = pass.grant.as_ref().map(gateward_auth::Grant::user);
-        forward.identity().speaks_for(policy.user_names(), &pass.terms, caller)
-    };
-    assert!(!speaks(CredentialKind::Basic, "sms", false));
-    assert!(speaks(CredentialKind::Basic, "somebody", false), "in whatever case");
-    assert!(speaks(CredentialKind::Basic, "sms", true), "a users file");
-    assert!(speaks(CredentialKind::Mint, "sms", false));
+    let mut request = request();
+    let stamped = forward.stamp(&pass, &arrival(policy), &GatewayLeg::default(), &mut request, NOW);
+    assert!(stamped.is_err());
 }
 
 #[test]
 fn stamping_twice_changes_nothing_else() {
     let policy = policy();
-    let pass = pass(&policy, SEND.0, SEND.1, true);
+    let mut pass = pass(&policy, SEND.0, SEND.1, true);
     let arrival = arrival(policy);
-    let forward = Forward::new(&upstream(CredentialKind::Basic)).unwrap();
+    let upstream = upstream(CredentialKind::Basic);
+    let forward = Forward::new(&upstream).unwrap();
+    pass.account = account_of(&forward, &accounts(&upstream), &pass).unwrap();
     let mut leg = GatewayLeg::default();
     assert!(forward.peer(&pass.terms, &mut leg).is_some());
     let mut once = request();

@@ -20,6 +20,7 @@ use crate::config::{Limits, Timeouts};
 use crate::context::{Arrival, Context, Pass, Stage};
 use crate::endpoints::Endpoints;
 use crate::forward::Forward;
+use crate::forward::identity::NoAccount;
 use crate::front::traffic::{InFlight, Traffic};
 use crate::gate::{Gate, Refused};
 use crate::headers;
@@ -110,17 +111,18 @@ impl Passage {
             arrival::check_http2(request)?;
         }
         let head = arrival::head(request);
-        let policy = &edition.policy;
-        let pass = self.gate.admit(policy, &head, now, &mut context.notes).await?;
+        let mut pass = self.gate.admit(&edition.policy, &head, now, &mut context.notes).await?;
         let caller = pass.grant.as_ref().map(Grant::user);
-        let identity = self.forward.identity();
-        if identity.speaks_for(policy.user_names(), &pass.terms, caller) {
-            return Ok(pass);
+        match self.forward.identity().account(&edition.accounts, &pass.terms, caller) {
+            Ok(account) => {
+                pass.account = account;
+                Ok(pass)
+            }
+            Err(NoAccount) => Err(Refused {
+                refusal: Refusal::NotServed,
+                terms: Some(Box::new(pass.terms)),
+            }),
         }
-        Err(Refused {
-            refusal: Refusal::NotServed,
-            terms: Some(Box::new(pass.terms)),
-        })
     }
 
     pub(super) async fn answer_refusal(&self, session: &mut Session, context: &Context) -> pingora::Result<bool> {

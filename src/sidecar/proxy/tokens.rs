@@ -36,7 +36,7 @@ impl Passage {
             }
         };
         let TokenRequest { pass, body, epoch, now } = request;
-        let Pass { terms, path, grant } = pass;
+        let Pass { terms, path, grant, .. } = pass;
         let served = match &grant {
             None => Err(Refusal::Internal("token_endpoint_without_requirement")),
             Some(grant) => {

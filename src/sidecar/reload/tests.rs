@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use tokio::time::timeout;
 
 use super::*;
-use crate::testing::{Sidecar, Toy, request};
+use crate::config::{AccountsFile, CredentialKind, UpstreamBasic};
+use crate::testing::{Sidecar, Toy, request, token};
 
 const OPEN: &str = "
 policy: first
@@ -163,4 +165,119 @@ async fn a_file_that_was_refused_for_its_mode_is_taken_once_that_is_mended() {
     until(&sidecar, |status| ok(status) == Some(false)).await;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     until(&sidecar, |status| ok(status) == Some(true)).await;
+}
+
+/// A sidecar that names users to the gateway with the accounts of a file, and the path of that file.
+async fn with_accounts(toy: &Toy, text: &str, policy: Option<&str>) -> (Sidecar, PathBuf) {
+    let sidecar = Sidecar::start_in(toy, "", |config, folder| {
+        let path = folder.join("accounts.yaml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let accounts = AccountsFile {
+            path,
+            directory: folder.to_owned(),
+        };
+        config.upstream.credential = CredentialKind::Basic;
+        config.upstream.basic = Some(UpstreamBasic {
+            account: None,
+            accounts: Some(accounts),
+        });
+        if let Some(policy) = policy {
+            let path = folder.join("policy.yaml");
+            fs::write(&path, policy).unwrap();
+            config.policy = PolicySource::File(path);
+        }
+    })
+    .await;
+    let path = sidecar.folder.path().join("accounts.yaml");
+    (sidecar, path)
+}
+
+/// What the gateway is told when the one who has tokens here asks for the messages.
+async fn named(sidecar: &Sidecar, toy: &Toy, path: &str) -> (u16, Option<String>) {
+    let before = toy.asked().len();
+    let bearer = format!("Authorization: Bearer {}", token(&["all:any", "a:b"]));
+    let answer = sidecar.ask(&request(&format!("GET {path}"), &[&bearer])).await;
+    let asked = toy.asked();
+    let told = asked.get(before).and_then(|asked| asked.one("authorization"));
+    (answer.status, told.map(str::to_owned))
+}
+
+const MESSAGES: &str = "/3rdparty/v1/messages";
+
+fn accounts_reloaded(status: &serde_json::Value) -> Option<bool> {
+    status.pointer("/accounts/last_reload/ok")?.as_bool()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_accounts_file_leaves_the_old_one_in_force() {
+    let toy = Toy::good().await;
+    let (sidecar, path) = with_accounts(&toy, "accounts: [ { name: somebody, password: one } ]\n", None).await;
+    let one = (200, Some("Basic c29tZWJvZHk6b25l".to_owned()));
+    assert_eq!(named(&sidecar, &toy, MESSAGES).await, one);
+    for bad in [
+        "accounts: [",
+        "",
+        "accounts: [ { name: somebody } ]\n",
+        "accounts: [ { name: a, password: hunter2, b } ]\n",
+    ] {
+        fs::write(&path, bad).unwrap();
+        sidecar.commander.reload();
+        until(&sidecar, |status| accounts_reloaded(status) == Some(false)).await;
+        assert_eq!(named(&sidecar, &toy, MESSAGES).await, one, "{bad}");
+        assert!(!admin_status(&sidecar).await.to_string().contains("hunter2"));
+    }
+    let failed = "gateward_reloads_total{file=\"accounts\",result=\"error\"}";
+    let metrics = sidecar.admin("/metrics").await.body;
+    assert!(metrics.contains(failed), "{metrics}");
+    fs::write(&path, "accounts: [ { name: somebody, user: other, password: two } ]\n").unwrap();
+    until(&sidecar, |status| accounts_reloaded(status) == Some(true)).await;
+    let two = (200, Some("Basic b3RoZXI6dHdv".to_owned()));
+    assert_eq!(named(&sidecar, &toy, MESSAGES).await, two);
+    fs::write(&path, "accounts: []\n").unwrap();
+    sidecar.commander.reload();
+    let served = async || named(&sidecar, &toy, MESSAGES).await;
+    let gone = async { while served().await != (403, None) {} };
+    timeout(Duration::from_secs(10), gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_follow_the_names_of_a_changed_policy() {
+    const POLICY: &str = "
+policy: first
+router: strict
+user_names: as_written
+scopes: { a:b: A }
+routes:
+  - { id: a, match: [ GET /a ], with: [ jwt ], scope: a:b, action: forward }
+";
+    let toy = Toy::good().await;
+    let text = "accounts: [ { name: somebody, password: one } ]\n";
+    let (sidecar, path) = with_accounts(&toy, text, Some(POLICY)).await;
+    assert_eq!(
+        named(&sidecar, &toy, "/a").await,
+        (403, None),
+        "SOMEBODY is another name"
+    );
+    let upper = POLICY.replace("as_written", "upper");
+    fs::write(sidecar_policy(&sidecar), upper.replace("first", "second")).unwrap();
+    until(&sidecar, |status| policy_name(status) == "second").await;
+    let one = (200, Some("Basic c29tZWJvZHk6b25l".to_owned()));
+    assert_eq!(named(&sidecar, &toy, "/a").await, one);
+    // Two names that the next policy takes for one user's: it is not taken over.
+    fs::write(sidecar_policy(&sidecar), POLICY.replace("first", "third")).unwrap();
+    until(&sidecar, |status| policy_name(status) == "third").await;
+    let two = "accounts: [ { name: somebody, password: one }, { name: SOMEBODY, password: two } ]\n";
+    fs::write(&path, two).unwrap();
+    until(&sidecar, |status| accounts_reloaded(status) == Some(true)).await;
+    fs::write(sidecar_policy(&sidecar), upper.replace("first", "fourth")).unwrap();
+    until(&sidecar, |status| reloaded(status) == Some(false)).await;
+    let status = admin_status(&sidecar).await;
+    assert!(
+        status
+            .to_string()
+            .contains("are one user under the policy's user_names"),
+        "{status}"
+    );
+    assert_eq!(policy_name(&status), "third");
 }

@@ -21,9 +21,10 @@ use super::listen::{Listening, Socket, listen, tls_acceptor};
 use super::{Bound, StartError, Stopping};
 use crate::admin::{Admin, StoreKind};
 use crate::authenticate::{Authenticator, LoginSettings, LoginSource};
-use crate::config::{Config, Health, Store, UserSource};
+use crate::config::{Config, Files, Health, Store, UserSource};
 use crate::endpoints::{Endpoints, JwtMetrics};
 use crate::forward::Forward;
+use crate::forward::accounts::Accounts;
 use crate::forward::sites::Sites;
 use crate::framing::{MAX_FIELDS, MAX_TARGET};
 use crate::front::FrontDoor;
@@ -33,7 +34,7 @@ use crate::gateway::Gateway;
 use crate::observe::Observer;
 use crate::proxy::passage::Passage;
 use crate::proxy::{Proxy, errand};
-use crate::reload::{self, Files, Reloader};
+use crate::reload::{self, Reloader, WatchedFiles};
 use crate::users::{self, UserFile, Users};
 
 /// Idle connections to the gateway that are kept.
@@ -53,13 +54,14 @@ pub(super) struct Parts {
     pub(super) sites: Arc<Sites>,
     pub(super) health: Option<Health>,
     pub(super) reloader: Arc<Reloader>,
-    pub(super) files: Files,
+    pub(super) files: WatchedFiles,
     pub(super) stopping: Stopping,
 }
 
 /// What may turn out to be wrong, made.
 struct Made {
     policy: Policy,
+    accounts: Accounts,
     forward: Arc<Forward>,
     tls: Option<Acceptor>,
     metrics: Metrics,
@@ -80,7 +82,7 @@ pub(super) async fn build(
 ) -> Result<Parts, StartError> {
     let started = clock.now();
     // Before they are read for the first time, so that no change goes unnoticed.
-    let files = Files::look(&config);
+    let files = WatchedFiles::look(&Files::from(&config));
     let made = make(&config, &clock).await?;
     made.observer.watch_log(&made.metrics, lost_lines);
     // A name that cannot be found yet is looked up again in the background.
@@ -92,6 +94,7 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     // Only the first call in a process installs anything; everybody in this process installs the same.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let policy = load_policy(config)?;
+    let accounts = Accounts::load(config.upstream.basic.as_ref(), policy.user_names()).map_err(StartError::Accounts)?;
     let forward = Forward::new(&config.upstream);
     let forward = Arc::new(forward.map_err(|error| StartError::wrong("upstream", error))?);
     reload::check_credentials(&policy, &forward, "policy").map_err(StartError::Policy)?;
@@ -112,6 +115,7 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     let endpoints = Endpoints::new(&config.tokens, signer, denylist.clone(), gateway, jwt_metrics.clone());
     Ok(Made {
         policy,
+        accounts,
         forward,
         tls,
         metrics,
@@ -130,14 +134,14 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
 }
 
 /// Hands everybody what they need. Nothing can go wrong any more.
-fn assemble(config: &Config, clock: Clock, started: SystemTime, files: Files, made: Made) -> Parts {
+fn assemble(config: &Config, clock: Clock, started: SystemTime, files: WatchedFiles, made: Made) -> Parts {
     let traffic = Arc::new(Traffic::default());
     made.observer
         .watch(&made.metrics, Arc::clone(&traffic), made.denylist.clone());
-    let editions = Arc::new(ArcSwap::from_pointee(made.observer.edition(made.policy)));
+    let edition = made.observer.edition(Arc::new(made.policy), made.accounts);
+    let editions = Arc::new(ArcSwap::from_pointee(edition));
     let reloader = Arc::new(Reloader::new(
-        config.policy.clone(),
-        config.users.source.clone(),
+        Files::from(config),
         Arc::clone(&editions),
         Arc::clone(&made.forward),
         Arc::clone(&made.authenticator),
@@ -210,8 +214,8 @@ fn authenticator(
     let source = match &config.users.source {
         UserSource::Gateway => LoginSource::Gateway(Arc::clone(gateway)),
         UserSource::File(path) => {
-            let text = users::read(path).map_err(|problem| StartError::Users(vec![problem]))?;
-            let users = Users::parse(&path.display().to_string(), &text, policy).map_err(StartError::Users)?;
+            let file = users::read(path).map_err(|problem| StartError::Users(vec![problem]))?;
+            let users = Users::parse(&file.name, &file.text, policy).map_err(StartError::Users)?;
             LoginSource::File(Arc::new(UserFile::new(users, &config.users)))
         }
     };

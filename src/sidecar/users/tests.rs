@@ -201,7 +201,7 @@ fn a_file_that_others_can_read_is_refused() {
     let path = folder.path().join("users.yaml");
     std::fs::write(&path, "users: []\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(read(&path).unwrap(), "users: []\n");
+    assert_eq!(read(&path).unwrap().text, "users: []\n");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o604)).unwrap();
     assert!(
         read(&path)
