@@ -14,6 +14,7 @@ mod query;
 mod queue;
 mod report;
 mod routes;
+mod shown;
 mod state;
 mod states;
 mod store;

@@ -4,17 +4,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use gateward_contract::{headers, json};
+use gateward_contract::headers;
 
 use super::draft::{Draft, NewMessage, Refusal};
 use super::query::{ListQuery, Order, SendQuery};
 use super::report::{self, Report};
+use super::shown::{self, Found};
 use super::state::State as MessageState;
+use super::states::{Form, Shown};
 use super::store::{CancelRefusal, Inserted};
 use super::view::{Message, Recipient};
 use crate::db::StoreError;
@@ -155,10 +156,24 @@ async fn list(
     let query = ListQuery::parse(&query.unwrap_or_default()).map_err(refused)?;
     let failed = |error: StoreError| failure(&error, "failed to retrieve message history");
     let devices = app.devices.ids_of(&user, query.device.as_deref(), None).await;
-    let page = app.messages.list(&devices.map_err(failed)?, &query, app.now()).await;
+    let page = app.messages.page(&devices.map_err(failed)?, &query, app.now()).await;
     let page = page.map_err(failed)?;
+    let form = if query.include_content {
+        Form::ListedWithContent
+    } else {
+        Form::Listed
+    };
+    let look_up = async |rows: &[i64]| {
+        let messages = app.messages.load(rows, query.include_content).await?;
+        let found = messages.iter().map(|(row, message)| Found {
+            shown: Shown::new(*row, message.state, message),
+            lasts: true,
+        });
+        Ok(found.collect())
+    };
+    let messages = shown::array(app.messages.states(), form, &page.rows, look_up).await;
     let total = [(HeaderName::from_static(headers::X_TOTAL_COUNT), page.total.to_string())];
-    Ok((total, Json(page.messages)).into_response())
+    Ok((total, JsonText(messages.map_err(failed)?)).into_response())
 }
 
 async fn read(State(app): State<Arc<App>>, Caller(user): Caller, Path(id): Path<String>) -> Result<JsonText, ApiError> {
@@ -173,9 +188,9 @@ async fn read(State(app): State<Arc<App>>, Caller(user): Caller, Path(id): Path<
         return Err(ApiError::new(StatusCode::NOT_FOUND, "message not found"));
     };
     states.arrange(&user, &id, &mut message);
-    let body = Bytes::from(json::to_vec(&message));
-    states.remember(&user, &id, row, body.clone(), began);
-    Ok(JsonText(body))
+    let shown = Shown::new(row, message.state, &message);
+    states.remember(&user, &id, shown.clone(), began);
+    Ok(JsonText(shown.body))
 }
 
 async fn cancel(
@@ -207,10 +222,19 @@ async fn pull(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let order = Order::parse(&query.unwrap_or_default()).map_err(refused)?;
-    let queue = app.messages.pull(&device.id, order).await?;
+    let rows = app.messages.queue(&device.id, order).await?;
     let now = app.now();
-    let queue: Vec<_> = queue.iter().map(|queued| queued.view(now)).collect();
-    Ok(Json(queue).into_response())
+    let look_up = async |rows: &[i64]| {
+        let queue = app.messages.queued(rows).await?;
+        let found = queue.iter().map(|(row, queued)| Found {
+            shown: Shown::new(*row, queued.state, &queued.view(now)),
+            // Or it says how many seconds are left.
+            lasts: queued.valid_until.is_none(),
+        });
+        Ok(found.collect())
+    };
+    let queue = shown::array(app.messages.states(), Form::Queued, &rows, look_up).await?;
+    Ok(JsonText(queue).into_response())
 }
 
 /// Answers 204 once the list makes sense; reports that do not are ignored, each for itself. When the database fails the

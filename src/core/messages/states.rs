@@ -1,5 +1,6 @@
 //! Which messages do we know as they are stored now? A client that waits for its message asks for it again and again
-//! (WIRE §6.7). Kept are the answers, ready to be sent.
+//! (WIRE §6.7), others for the newest of their messages, and a phone for its queue. Kept is what they are answered, ready to
+//! be sent.
 //!
 //! Other than in the reference, what is read is never less and never older than what is stored: every change drops what
 //! it changes, in this process before it is answered and in the others as soon as they hear of it. What was kept before
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use gateward_boot::metrics::{IntCounter, MetricError, Metrics as Registry};
+use gateward_contract::json;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
@@ -38,7 +40,7 @@ struct Known {
     keeps: bool,
     /// The row of a user's message by its id.
     rows: Cache<String, i64>,
-    answers: Cache<i64, Answer>,
+    answers: Cache<(i64, Form), Answer>,
     /// The numbers of a user's new message by its id, as they were given, if the database has them in another order.
     orders: Cache<String, Arc<[String]>>,
     /// How many changes there were. Whoever holds it keeps others from changing what is known.
@@ -49,10 +51,45 @@ struct Known {
     metrics: StateMetrics,
 }
 
+/// Which of a message's faces.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Form {
+    /// What it is by its id.
+    Whole,
+    /// What it is in a list.
+    Listed,
+    /// The same with its content.
+    ListedWithContent,
+    /// What its phone has to know.
+    Queued,
+}
+
+impl Form {
+    const ALL: [Self; 4] = [Self::Whole, Self::Listed, Self::ListedWithContent, Self::Queued];
+}
+
 #[derive(Clone, Debug)]
 struct Answer {
     session: Session,
+    /// Of the message that is shown.
+    state: State,
     body: Bytes,
+}
+
+/// What a client or a phone gets to see of the message of a row.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) row: i64,
+    pub(crate) state: State,
+    /// JSON.
+    pub(crate) body: Bytes,
+}
+
+impl Shown {
+    pub(crate) fn new(row: i64, state: State, view: &impl Serialize) -> Self {
+        let body = json::to_vec(view).into();
+        Self { row, state, body }
+    }
 }
 
 /// When a look-up began.
@@ -78,7 +115,8 @@ impl Word for Changed {
 impl States {
     /// Keeps each answer for so long; zero: keeps none.
     pub(crate) fn new(ttl: Duration, others: PubSub, metrics: StateMetrics) -> Self {
-        let weight = |_: &i64, answer: &Answer| u32::try_from(answer.body.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
+        let weight =
+            |_: &(i64, Form), answer: &Answer| u32::try_from(answer.body.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
         let answers = Cache::builder().time_to_live(ttl).weigher(weight);
         let weight = |_: &String, numbers: &Arc<[String]>| {
             let bytes = numbers
@@ -109,9 +147,9 @@ impl States {
     /// The user's message of this id, if it is known, and else what to give back to [`States::remember`].
     pub(crate) fn recall(&self, user: &UserId, id: &str) -> Result<Bytes, LookUp> {
         let known = &self.0;
-        let session = known.others.session().filter(|_| known.keeps);
+        let session = known.session();
         let row = known.rows.get(&key(user, id));
-        let answer = row.and_then(|row| known.answers.get(&row));
+        let answer = row.and_then(|row| known.answers.get(&(row, Form::Whole)));
         match answer.filter(|answer| session == Some(answer.session)) {
             Some(answer) => {
                 known.metrics.hits.inc();
@@ -119,26 +157,37 @@ impl States {
             }
             None => {
                 known.metrics.misses.inc();
-                let changes = *lock(&known.changes);
-                Err(LookUp { changes, session })
+                Err(known.look_up(session))
             }
         }
+    }
+
+    /// What is known of these rows, in their order, if each is in the state that the database has just told; and what to
+    /// give back to [`States::remember_row`] for the others.
+    pub(crate) fn recall_rows(&self, rows: &[(i64, State)], form: Form) -> (Vec<Option<Bytes>>, LookUp) {
+        let known = &self.0;
+        let session = known.session();
+        let began = known.look_up(session);
+        let recall = |(row, state): &(i64, State)| {
+            let answer = known.answers.get(&(*row, form))?;
+            (session == Some(answer.session) && *state == answer.state).then_some(answer.body)
+        };
+        (rows.iter().map(recall).collect(), began)
     }
 
     /// Keeps an answer, unless something was changed since the look-up began, or nobody could have told us.
     ///
     /// INVARIANT(nothing stale): what is kept is what is stored, because a change takes the same lock after it is stored.
     /// Test: `tests::a_look_up_that_overlaps_a_change_is_not_kept`.
-    pub(crate) fn remember(&self, user: &UserId, id: &str, row: i64, body: Bytes, began: LookUp) {
-        let known = &self.0;
-        let Some(session) = began.session else {
-            return;
-        };
-        let changes = lock(&known.changes);
-        if *changes == began.changes {
-            known.rows.insert(key(user, id), row);
-            known.answers.insert(row, Answer { session, body });
-        }
+    pub(crate) fn remember(&self, user: &UserId, id: &str, shown: Shown, began: LookUp) {
+        let row = shown.row;
+        self.0
+            .keep(Form::Whole, shown, began, |known| known.rows.insert(key(user, id), row));
+    }
+
+    /// The same for what was asked for by its row.
+    pub(crate) fn remember_row(&self, form: Form, shown: Shown, began: LookUp) {
+        self.0.keep(form, shown, began, |_| ());
     }
 
     /// Puts the recipients of a message into the order of its request, if nothing has become of it yet: the reference keeps
@@ -214,11 +263,35 @@ impl States {
 }
 
 impl Known {
+    /// `None`: nothing may be kept.
+    fn session(&self) -> Option<Session> {
+        self.others.session().filter(|_| self.keeps)
+    }
+
+    fn look_up(&self, session: Option<Session>) -> LookUp {
+        let changes = *lock(&self.changes);
+        LookUp { changes, session }
+    }
+
+    fn keep(&self, form: Form, shown: Shown, began: LookUp, and: impl FnOnce(&Self)) {
+        let Some(session) = began.session else {
+            return;
+        };
+        let Shown { row, state, body } = shown;
+        let changes = lock(&self.changes);
+        if *changes == began.changes {
+            and(self);
+            self.answers.insert((row, form), Answer { session, state, body });
+        }
+    }
+
     fn forget(&self, rows: &[i64]) {
         let mut changes = lock(&self.changes);
         *changes += 1;
         for row in rows {
-            self.answers.invalidate(row);
+            for form in Form::ALL {
+                self.answers.invalidate(&(*row, form));
+            }
         }
     }
 

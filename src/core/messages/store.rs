@@ -49,30 +49,19 @@ impl Messages {
     /// The user's message with this id, with content, and its row. When several devices have one of this id: the latest.
     pub(crate) async fn find(&self, user: &UserId, id: &str) -> Result<Option<(i64, Message)>, StoreError> {
         let mut reading = self.database.reading().await?;
-        let found = MESSAGES_OF.bind(id).bind(user.as_str()).fetch_all(&mut reading).await?;
-        let Some(latest) = found.first() else {
+        let Some(latest) = rows_of(&mut reading, user, id).await?.first().copied() else {
             return Ok(None);
         };
-        let row = latest.get("id")?;
-        let messages = load::whole(&mut reading, vec![(row, load::message(latest)?)]).await?;
-        Ok(messages.into_iter().next().map(|message| (row, message)))
+        let message = load::by_row(&mut reading, latest).await?;
+        Ok(message.map(|message| (latest, message)))
     }
 }
 
-/// The latest first.
-macro_rules! of_user {
-    ($columns:expr) => {
-        Statement::same(concat!(
-            "SELECT ",
-            $columns,
-            " FROM messages AS m WHERE m.ext_id = ? \
-             AND m.device_id IN (SELECT id FROM devices WHERE user_id = ?) ORDER BY m.id DESC"
-        ))
-    };
-}
-const ROWS_OF: Statement = of_user!("m.id");
 // With no LIMIT, for which MySQL may take another index. Hardly ever are there several.
-const MESSAGES_OF: Statement = of_user!(load::columns!("1"));
+const ROWS_OF: Statement = Statement::same(
+    "SELECT id FROM messages WHERE ext_id = ? AND device_id IN (SELECT id FROM devices WHERE user_id = ?) \
+     ORDER BY id DESC",
+);
 
 /// The rows of the user's messages with this id of a client's, which is unique for a device only; the latest first.
 async fn rows_of(connection: &mut Connection, user: &UserId, id: &str) -> Result<Vec<i64>, StoreError> {

@@ -17,12 +17,24 @@ fn alice() -> UserId {
 /// Keeps an answer as whoever has just looked it up.
 fn keep(states: &States, id: &str, row: i64, body: &'static str) {
     if let Err(began) = states.recall(&alice(), id) {
-        states.remember(&alice(), id, row, Bytes::from_static(body.as_bytes()), began);
+        states.remember(&alice(), id, shown(row, body), began);
+    }
+}
+
+fn shown(row: i64, body: &'static str) -> Shown {
+    Shown {
+        row,
+        state: State::Pending,
+        body: Bytes::from_static(body.as_bytes()),
     }
 }
 
 fn known(states: &States, id: &str) -> Option<Bytes> {
     states.recall(&alice(), id).ok()
+}
+
+fn known_row(states: &States, row: i64, state: State, form: Form) -> Option<Bytes> {
+    states.recall_rows(&[(row, state)], form).0.remove(0)
 }
 
 #[tokio::test]
@@ -55,8 +67,32 @@ async fn a_look_up_that_overlaps_a_change_is_not_kept() {
     for change in change {
         let began = states.recall(&alice(), "a").unwrap_err();
         change();
-        states.remember(&alice(), "a", 7, Bytes::from_static(b"old"), began);
+        states.remember(&alice(), "a", shown(7, "old"), began);
+        states.remember_row(Form::Listed, shown(7, "old"), began);
         assert_eq!(known(&states, "a"), None);
+        assert_eq!(known_row(&states, 7, State::Pending, Form::Listed), None);
+    }
+}
+
+#[tokio::test]
+async fn a_row_is_known_in_the_form_and_the_state_in_which_it_was_stored() {
+    let states = states(TTL).await;
+    let change: [&dyn Fn() -> Told; 2] = [&|| states.changed(&[7]), &|| states.deleted()];
+    for change in change {
+        for form in Form::ALL {
+            let (found, began) = states.recall_rows(&[(7, State::Pending)], form);
+            assert_eq!(found, [None]);
+            states.remember_row(form, shown(7, "A"), began);
+        }
+        for form in Form::ALL {
+            assert!(known_row(&states, 7, State::Pending, form).is_some());
+            // Somebody has changed it who cannot tell us.
+            assert_eq!(known_row(&states, 7, State::Sent, form), None);
+        }
+        change();
+        for form in Form::ALL {
+            assert_eq!(known_row(&states, 7, State::Pending, form), None);
+        }
     }
 }
 
@@ -73,7 +109,7 @@ async fn nothing_is_kept_while_the_others_cannot_be_heard_or_without_a_time() {
     let deaf = states(TTL).await;
     let began = deaf.recall(&alice(), "a").unwrap_err();
     let began = LookUp { session: None, ..began };
-    deaf.remember(&alice(), "a", 7, Bytes::from_static(b"A"), began);
+    deaf.remember(&alice(), "a", shown(7, "A"), began);
     assert_eq!(known(&deaf, "a"), None);
 
     let off = states(Duration::ZERO).await;
@@ -109,6 +145,22 @@ impl Scene {
         second.body
     }
 
+    /// The same of the list with contents and of the phone's queue.
+    async fn list_and_pull(&self) -> [String; 2] {
+        let (user, phone) = (self.bench.minted(&self.phone.login), bearer(&self.phone.token));
+        let list = ("/api/3rdparty/v1/messages?includeContent=true", user);
+        let queue = ("/api/mobile/v1/message", phone);
+        let mut bodies = Vec::new();
+        for (path, who) in [list, queue] {
+            let first = self.bench.ask("GET", path, &who).await;
+            let second = self.bench.ask("GET", path, &who).await;
+            assert_eq!((first.status, &first.body), (second.status, &second.body));
+            assert_eq!(second.header("content-type"), Some("application/json"));
+            bodies.push(second.body);
+        }
+        bodies.try_into().unwrap()
+    }
+
     async fn report(&self, state: &str) {
         let recipients = json!([{"phoneNumber": "+79990001234", "state": state}]);
         let body = json!([{"id": "M", "state": state, "recipients": recipients, "states": {}}]);
@@ -128,6 +180,9 @@ impl Scene {
 async fn what_is_read_is_never_older_than_what_was_answered() {
     let scene = Scene::new().await;
     assert!(scene.read().await.contains(r#""state":"Pending""#));
+    for body in scene.list_and_pull().await {
+        assert!(body.contains(r#""state":"Pending""#), "{body}");
+    }
     assert!(scene.metric("sms_messages_cache_misses_total 1").await);
     assert!(scene.metric("sms_messages_cache_hits_total 1").await);
 
@@ -135,19 +190,42 @@ async fn what_is_read_is_never_older_than_what_was_answered() {
     let path = "/api/3rdparty/v1/messages/m";
     assert_eq!(scene.bench.ask("DELETE", path, &user).await.status, 200);
     assert!(scene.read().await.contains(r#""state":"Cancelling""#));
+    for body in scene.list_and_pull().await {
+        assert!(body.contains(r#""state":"Cancelling""#), "{body}");
+    }
     for state in ["Sent", "Delivered"] {
         scene.report(state).await;
         let body = scene.read().await;
         assert_eq!(body.matches(state).count(), 2, "message and recipient: {body}");
+        let [list, queue] = scene.list_and_pull().await;
+        assert_eq!((list.matches(state).count(), queue.as_str()), (2, "[]"), "{list}");
     }
 
     let app = &scene.bench.app;
     assert_eq!(app.reported.hash(&app.messages, app.now()).await.unwrap().len(), 1);
     assert!(scene.read().await.contains(r#""hashedMessage""#));
+    let [list, _] = scene.list_and_pull().await;
+    assert!(list.contains(r#""hashedMessage""#), "{list}");
 
     let device = format!("/api/3rdparty/v1/devices/{}", scene.phone.id);
     assert_eq!(scene.bench.ask("DELETE", &device, &user).await.status, 204);
     assert_eq!(scene.read().await, r#"{"message":"message not found"}"#);
+}
+
+#[tokio::test]
+async fn the_seconds_that_are_left_are_counted_at_every_pull() {
+    let scene = Scene::new().await;
+    let user = scene.bench.minted(&scene.phone.login);
+    let body = r#"{"id":"soon","message":"x","phoneNumbers":["+79990001234"],"ttl":600}"#;
+    let sent = scene.bench.tell("POST", "/api/3rdparty/v1/messages", &user, body).await;
+    assert_eq!(sent.status, 202, "{sent:?}");
+    let pull = async || {
+        let phone = bearer(&scene.phone.token);
+        scene.bench.ask("GET", "/api/mobile/v1/message", &phone).await.body
+    };
+    assert!(pull().await.contains(r#""ttl":600"#));
+    scene.bench.hands.advance(Duration::from_secs(60));
+    assert!(pull().await.contains(r#""ttl":540"#));
 }
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! Which of a user's messages are on this page? Count and page are found in one index, rows are read for the page only,
-//! all in one statement.
+//! Which of a user's messages are on this page? Count and page are found in one index, by one statement that reads no row.
 
 use super::{Messages, load};
 use crate::Timestamp;
@@ -8,13 +7,13 @@ use crate::devices::DeviceId;
 use crate::messages::query::{ListQuery, Sort};
 use crate::messages::state::State;
 use crate::messages::totals::{Counting, Totals};
-use crate::messages::view::Message;
 
 /// A page, and how many there are in all.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) total: i64,
-    pub(crate) messages: Vec<Message>,
+    /// In the order that was asked for, each with its message's state.
+    pub(crate) rows: Vec<(i64, State)>,
 }
 
 /// The devices, created from, created before, state.
@@ -30,29 +29,18 @@ macro_rules! filter {
     };
 }
 
-/// Of one device, the index has them in order; of several, the best of each are sorted, without looking at rows.
+/// Of one device, the index has them in order; of several, the best of each are sorted.
 macro_rules! page {
-    ($devices:literal, $order:literal, $join:literal) => {
-        concat!(
+    ($devices:literal, $order:literal) => {
+        Statement::same(concat!(
             "SELECT (SELECT count(*)",
             filter!($devices, "?7"),
-            ") AS total, ",
-            load::columns!("?8"),
-            " FROM (SELECT id",
+            ") AS total, id, state",
             filter!($devices, "?2"),
             " ORDER BY ",
             $order,
-            " LIMIT ?5 OFFSET ?6) AS page ",
-            $join,
-            " messages AS m ON m.id = page.id"
-        )
-    };
-    ($devices:literal, $order:literal) => {
-        // Each of its way to say that the page comes first.
-        Statement::of(
-            page!($devices, $order, "CROSS JOIN"),
-            page!($devices, $order, "STRAIGHT_JOIN"),
-        )
+            " LIMIT ?5 OFFSET ?6"
+        ))
     };
 }
 
@@ -63,8 +51,8 @@ pub(super) const NEWEST_OF_MANY: Statement = page!("IN (?1)", "created_at DESC, 
 pub(super) const OLDEST_OF_MANY: Statement = page!("IN (?1)", "created_at, id");
 
 impl Messages {
-    /// The messages of these devices that the query asks for. Count and page are of the same moment.
-    pub(crate) async fn list(
+    /// Which messages of these devices the query asks for. Count and page are of the same moment.
+    pub(crate) async fn page(
         &self,
         devices: &[DeviceId],
         query: &ListQuery,
@@ -73,7 +61,7 @@ impl Messages {
         if devices.is_empty() {
             return Ok(Page {
                 total: 0,
-                messages: Vec::new(),
+                rows: Vec::new(),
             });
         }
         // Before the first look into the database: what is stored from now on is noticed.
@@ -101,10 +89,9 @@ impl Messages {
         if is_whole && since < counting.before && Totals::is_far_behind(later) {
             self.count_anew(&filter, counting, &mut reading).await?;
         }
-        let messages = in_order(&rows, query.sort)?;
         Ok(Page {
             total: counted + later,
-            messages: load::whole(&mut reading, messages).await?,
+            rows: load::rows_and_states(&rows)?,
         })
     }
 
@@ -133,18 +120,6 @@ impl Messages {
         self.states.totals().remember(all.devices, earlier, counting);
         Ok(earlier)
     }
-}
-
-/// The messages of a page with their rows. The database has them in this order, too, but need not keep it when it joins.
-fn in_order(rows: &[Row], sort: Sort) -> Result<Vec<(i64, Message)>, StoreError> {
-    let messages = rows.iter().map(|row| Ok((row.get("id")?, load::message(row)?)));
-    let mut messages: Vec<(i64, Message)> = messages.collect::<Result<_, StoreError>>()?;
-    messages.sort_by_key(|(row, message)| (message.created_at, *row));
-    match sort {
-        Sort::NewestFirst => messages.reverse(),
-        Sort::OldestFirst => {}
-    }
-    Ok(messages)
 }
 
 #[derive(Clone, Copy)]
@@ -180,7 +155,7 @@ impl Filter<'_> {
         };
         let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
         let page = self.on(statement).bind(query.limit).bind(offset);
-        page.bind(since).bind(query.include_content).fetch_all(connection).await
+        page.bind(since).fetch_all(connection).await
     }
 
     fn on(&self, statement: Statement) -> Query<'_> {

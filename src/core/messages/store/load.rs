@@ -1,90 +1,86 @@
-//! How does a message come out of the database? Whole, and many at once: two statements, however many there are.
+//! How does a message come out of the database? Whole, and many at once: one statement, however many there are.
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Messages;
 use crate::Timestamp;
 use crate::db::{Connection, Row, Statement, StoreError};
 use crate::messages::content::Content;
 use crate::messages::state::State;
 use crate::messages::view::{Message, Recipient, by_number};
 
-/// What [`message`] reads; `m` is the message, and the value says whether with its content.
-macro_rules! columns {
-    ($with_content:literal) => {
-        concat!(
-            "m.id, m.ext_id, m.device_id, m.type, CASE WHEN ",
-            $with_content,
-            " THEN m.content END AS content, m.state, m.is_hashed, m.is_encrypted, m.created_at"
-        )
-    };
-}
-pub(super) use columns;
-
-pub(super) const MESSAGE: Statement =
-    Statement::same(concat!("SELECT ", columns!("1"), " FROM messages AS m WHERE m.id = ?"));
-/// Recipients, which have a number, and states, which have a time. In no order: to have the database sort them costs as
-/// much as to have it find them.
-pub(super) const DETAILS: Statement = Statement::same(
-    "SELECT message_id, phone_number, state, error, NULL AS updated_at FROM message_recipients WHERE message_id IN (?1) \
-     UNION ALL SELECT message_id, NULL, state, NULL, updated_at FROM message_states WHERE message_id IN (?1)",
+/// Messages, the second value says whether with their content; their recipients; and their states, whose time is `at`. In no
+/// order: to have the database sort them costs as much as to have it find them. With the casts because MySQL makes decimals of
+/// its `TINYINT UNSIGNED` in a union; to SQLite `SIGNED` is a number like any other.
+pub(super) const WHOLE: Statement = Statement::same(
+    "SELECT m.id, 0 AS part, m.ext_id, m.device_id, m.type, CASE WHEN ?2 THEN m.content END AS content, m.state, \
+     CAST(m.is_hashed AS SIGNED) AS is_hashed, CAST(m.is_encrypted AS SIGNED) AS is_encrypted, m.created_at AS at, \
+     NULL AS phone_number, NULL AS error FROM messages AS m WHERE m.id IN (?1) \
+     UNION ALL SELECT message_id, 1, NULL, NULL, NULL, NULL, state, NULL, NULL, NULL, phone_number, error \
+     FROM message_recipients WHERE message_id IN (?1) \
+     UNION ALL SELECT message_id, 2, NULL, NULL, NULL, NULL, state, NULL, NULL, updated_at, NULL, NULL \
+     FROM message_states WHERE message_id IN (?1)",
 );
+const MESSAGE: i64 = 0;
+const RECIPIENT: i64 = 1;
 
-/// The message of this row.
-pub(super) async fn by_row(connection: &mut Connection, row: i64) -> Result<Option<Message>, StoreError> {
-    let found = MESSAGE.bind(row).fetch_optional(&mut *connection).await?;
-    let Some(found) = found else {
-        return Ok(None);
-    };
-    let messages = whole(connection, vec![(row, message(&found)?)]).await?;
-    Ok(messages.into_iter().next())
+impl Messages {
+    /// The messages of these rows in the same order, without those that are gone.
+    pub(crate) async fn load(&self, rows: &[i64], with_content: bool) -> Result<Vec<(i64, Message)>, StoreError> {
+        let mut reading = self.database.reading().await?;
+        by_rows(&mut reading, rows, with_content).await
+    }
 }
 
-/// Adds to the messages of these rows what each has several of; recipients in the order of their numbers (WIRE §17).
-pub(super) async fn whole(
+/// The message of this row, with its content.
+pub(super) async fn by_row(connection: &mut Connection, row: i64) -> Result<Option<Message>, StoreError> {
+    let messages = by_rows(connection, &[row], true).await?;
+    Ok(messages.into_iter().next().map(|(_, message)| message))
+}
+
+/// Recipients come in the order of their numbers (WIRE §17).
+async fn by_rows(
     connection: &mut Connection,
-    mut messages: Vec<(i64, Message)>,
-) -> Result<Vec<Message>, StoreError> {
-    if messages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let places = messages.iter().enumerate().map(|(place, (row, _))| (*row, place));
-    let places: HashMap<i64, usize> = places.collect();
-    let query = DETAILS.bind_list(messages.iter().map(|(row, _)| row));
-    for row in query.fetch_all(connection).await? {
-        let place = places.get(&row.get("message_id")?);
-        let Some((_, message)) = place.and_then(|place| messages.get_mut(*place)) else {
-            continue;
-        };
-        let state = state(&row)?;
-        match row.get("phone_number")? {
-            Some(phone_number) => message.recipients.push(Recipient {
-                phone_number,
-                state,
-                error: row.get("error")?,
-            }),
-            None => {
-                message.history.insert(state, row.get("updated_at")?);
+    rows: &[i64],
+    with_content: bool,
+) -> Result<Vec<(i64, Message)>, StoreError> {
+    let found = WHOLE.bind_list(rows).bind(with_content);
+    let found = found.fetch_all(connection).await?;
+    let mut messages = HashMap::with_capacity(rows.len());
+    let mut details = Vec::with_capacity(found.len());
+    for row in &found {
+        let (id, part): (i64, i64) = (row.get("id")?, row.get("part")?);
+        match part {
+            MESSAGE => {
+                messages.insert(id, message(row)?);
             }
+            part => details.push((id, part, row)),
         }
     }
-    Ok(messages
-        .into_iter()
-        .map(|(_, mut message)| {
+    for (id, part, row) in details {
+        // Else it has gone since.
+        if let Some(message) = messages.get_mut(&id) {
+            add(message, part, row)?;
+        }
+    }
+    let in_order = rows.iter().filter_map(|row| Some((*row, messages.remove(row)?)));
+    Ok(in_order
+        .map(|(row, mut message)| {
             message
                 .recipients
                 .sort_unstable_by(|one, other| by_number(&one.phone_number, &other.phone_number));
-            message
+            (row, message)
         })
         .collect())
 }
 
 /// A message without its recipients and history.
-pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
+fn message(row: &Row) -> Result<Message, StoreError> {
     let is_hashed: bool = row.get("is_hashed")?;
     let stored: Option<String> = row.get("content")?;
     let content =
         stored.map(|stored| Content::from_stored(row.text("type")?, stored, is_hashed).map_err(StoreError::unreadable));
-    let created_at: Timestamp = row.get("created_at")?;
+    let created_at: Timestamp = row.get("at")?;
     Ok(Message {
         id: row.get("ext_id")?,
         device: row.get("device_id")?,
@@ -98,7 +94,27 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
     })
 }
 
+/// Adds one of what a message has several of.
+fn add(message: &mut Message, part: i64, row: &Row) -> Result<(), StoreError> {
+    let state = state(row)?;
+    if part == RECIPIENT {
+        message.recipients.push(Recipient {
+            phone_number: row.get("phone_number")?,
+            state,
+            error: row.get("error")?,
+        });
+    } else {
+        message.history.insert(state, row.get("at")?);
+    }
+    Ok(())
+}
+
 /// The column `state`.
 pub(super) fn state(row: &Row) -> Result<State, StoreError> {
     State::parse(row.text("state")?).ok_or_else(|| StoreError::unreadable("a stored state is unknown"))
+}
+
+/// Rows of messages, and their states.
+pub(super) fn rows_and_states(found: &[Row]) -> Result<Vec<(i64, State)>, StoreError> {
+    found.iter().map(|row| Ok((row.get("id")?, state(row)?))).collect()
 }

@@ -7,20 +7,22 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::{Messages, load};
+use crate::Timestamp;
 use crate::db::{Row, Statement, StoreError};
 use crate::devices::DeviceId;
 use crate::messages::content::Content;
 use crate::messages::query::Order;
 use crate::messages::queue::Queued;
+use crate::messages::state::State;
 use crate::messages::view::by_number;
 
 /// How many messages a phone gets at once.
 const LIMIT: u8 = 100;
 
+/// What the order is made of; on MySQL all of it is in the index.
 macro_rules! columns {
     () => {
-        "SELECT id, ext_id, type, content, is_hashed, is_encrypted, sim_number, with_delivery_report, priority, \
-         valid_until, schedule_at, state, created_at"
+        "SELECT id, state, schedule_at, priority"
     };
 }
 
@@ -64,52 +66,79 @@ macro_rules! select {
 
 pub(super) const LIFO: Statement = select!("gateward_messages_queue_lifo", "schedule_at, priority DESC, id DESC");
 pub(super) const FIFO: Statement = select!("gateward_messages_queue_fifo", "schedule_at, priority DESC, id");
-const NUMBERS: Statement =
-    Statement::same("SELECT message_id, phone_number FROM message_recipients WHERE message_id IN (?)");
+/// Messages, and the numbers of their recipients; with casts for the reason given at [`load::WHOLE`].
+pub(super) const QUEUED: Statement = Statement::same(
+    "SELECT id, ext_id, type, content, CAST(is_hashed AS SIGNED) AS is_hashed, \
+     CAST(is_encrypted AS SIGNED) AS is_encrypted, CAST(sim_number AS SIGNED) AS sim_number, \
+     CAST(with_delivery_report AS SIGNED) AS with_delivery_report, priority, \
+     valid_until, schedule_at, state, created_at, NULL AS phone_number FROM messages WHERE id IN (?1) \
+     UNION ALL SELECT message_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, phone_number \
+     FROM message_recipients WHERE message_id IN (?1)",
+);
 
 impl Messages {
-    /// The head of the device's queue. Changes nothing: a message stays until its phone reports it.
-    pub(crate) async fn pull(&self, device: &DeviceId, order: Order) -> Result<Vec<Queued>, StoreError> {
+    /// The head of the device's queue: rows, and the states of their messages. Changes nothing: a message stays until its
+    /// phone reports it.
+    pub(crate) async fn queue(&self, device: &DeviceId, order: Order) -> Result<Vec<(i64, State)>, StoreError> {
         let statement = match order {
             Order::Lifo => LIFO,
             Order::Fifo => FIFO,
         };
-        let mut reading = self.database.reading().await?;
         let head = statement.bind(device.as_str()).bind(LIMIT);
         let mut queue = Vec::new();
-        for row in head.fetch_all(&mut reading).await? {
-            queue.push((row.get("id")?, queued_message(&row)?));
-        }
-        if queue.is_empty() {
-            return Ok(Vec::new());
+        for row in head.fetch_all(&self.database).await? {
+            queue.push(Waiting {
+                row: row.get("id")?,
+                schedule_at: row.get("schedule_at")?,
+                priority: row.get("priority")?,
+                state: load::state(&row)?,
+            });
         }
         merge(&mut queue, order);
-        let ids = queue.iter().map(|(id, _)| id);
-        let mut numbers: HashMap<i64, Vec<String>> = HashMap::with_capacity(queue.len());
-        for row in NUMBERS.bind_list(ids).fetch_all(&mut reading).await? {
-            let of_message = numbers.entry(row.get("message_id")?).or_default();
-            of_message.push(row.get("phone_number")?);
+        Ok(queue.iter().map(|waiting| (waiting.row, waiting.state)).collect())
+    }
+
+    /// What a phone has to know of the messages of these rows, in the same order, without those that are gone.
+    pub(crate) async fn queued(&self, rows: &[i64]) -> Result<Vec<(i64, Queued)>, StoreError> {
+        let mut messages: HashMap<i64, Queued> = HashMap::with_capacity(rows.len());
+        let mut numbers: HashMap<i64, Vec<String>> = HashMap::with_capacity(rows.len());
+        for row in QUEUED.bind_list(rows).fetch_all(&self.database).await? {
+            let id = row.get("id")?;
+            match row.get("phone_number")? {
+                Some(number) => numbers.entry(id).or_default().push(number),
+                None => {
+                    messages.insert(id, queued_message(&row)?);
+                }
+            }
         }
-        Ok(queue
-            .into_iter()
-            .map(|(id, mut queued)| {
-                queued.numbers = numbers.remove(&id).unwrap_or_default();
+        let in_order = rows.iter().filter_map(|row| Some((*row, messages.remove(row)?)));
+        Ok(in_order
+            .map(|(row, mut queued)| {
+                queued.numbers = numbers.remove(&row).unwrap_or_default();
                 queued.numbers.sort_unstable_by(|one, other| by_number(one, other));
-                queued
+                (row, queued)
             })
             .collect())
     }
 }
 
+/// A place in a queue.
+struct Waiting {
+    row: i64,
+    schedule_at: Option<Timestamp>,
+    priority: i8,
+    state: State,
+}
+
 /// The head of the whole queue, of what may be the heads of several.
-fn merge(queue: &mut Vec<(i64, Queued)>, order: Order) {
+fn merge(queue: &mut Vec<Waiting>, order: Order) {
     // Either is in order already, which such a sort makes use of.
-    queue.sort_by_key(|(id, queued)| {
-        let id = match order {
-            Order::Lifo => -id,
-            Order::Fifo => *id,
+    queue.sort_by_key(|waiting| {
+        let row = match order {
+            Order::Lifo => -waiting.row,
+            Order::Fifo => waiting.row,
         };
-        (queued.schedule_at, Reverse(queued.priority), id)
+        (waiting.schedule_at, Reverse(waiting.priority), row)
     });
     queue.truncate(LIMIT.into());
 }

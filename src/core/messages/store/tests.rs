@@ -11,8 +11,10 @@ use crate::devices::DeviceId;
 use crate::messages::content::{Content, DataMessage, HashedMessage, TextMessage};
 use crate::messages::draft::NewMessage;
 use crate::messages::query::{ListQuery, Order};
+use crate::messages::queue::Queued;
 use crate::messages::report::{Outcome, RecipientReport, Report};
 use crate::messages::state::State;
+use crate::messages::states::Shown;
 use crate::testing::states;
 use crate::users::UserId;
 
@@ -69,8 +71,16 @@ impl Fixture {
     }
 
     async fn pulled(&self, device: &str, order: Order) -> Vec<String> {
-        let queue = self.messages.pull(&DeviceId::stored(device), order).await.unwrap();
+        let queue = self.queue(device, order).await;
         queue.into_iter().map(|queued| queued.id).collect()
+    }
+
+    async fn queue(&self, device: &str, order: Order) -> Vec<Queued> {
+        let rows = self.messages.queue(&DeviceId::stored(device), order).await.unwrap();
+        let queued = self.messages.queued(&ids(&rows)).await.unwrap();
+        let told: Vec<_> = queued.iter().map(|(row, queued)| (*row, queued.state)).collect();
+        assert_eq!(told, rows);
+        queued.into_iter().map(|(_, queued)| queued).collect()
     }
 
     async fn listed(&self, raw: &str) -> (i64, Vec<String>) {
@@ -78,17 +88,23 @@ impl Fixture {
         let own = [PHONE, TABLET].map(DeviceId::stored).into_iter();
         let wanted = own.filter(|own| query.device.as_deref().is_none_or(|wanted| wanted == own.as_str()));
         let wanted: Vec<_> = wanted.collect();
-        let page = self.messages.list(&wanted, &query, moment(99_999)).await.unwrap();
-        (
-            page.total,
-            page.messages.into_iter().map(|message| message.id).collect(),
-        )
+        let page = self.messages.page(&wanted, &query, moment(99_999)).await.unwrap();
+        let messages = self.messages.load(&ids(&page.rows), false).await.unwrap();
+        let told: Vec<_> = messages.iter().map(|(row, message)| (*row, message.state)).collect();
+        assert_eq!(told, page.rows);
+        let messages = messages.into_iter().map(|(_, message)| message.id);
+        (page.total, messages.collect())
     }
 
     async fn report(&self, device: &str, report: Report) -> usize {
         let device = DeviceId::stored(device);
         let applied = self.messages.apply(&device, &[report], moment(99)).await.unwrap();
         applied.len()
+    }
+
+    async fn rows(&self, statement: &'static str) -> Vec<i64> {
+        let rows = Statement::same(statement).query();
+        rows.fetch_column(&self.database).await.unwrap()
     }
 
     async fn count(&self, statement: &'static str) -> i64 {
@@ -98,6 +114,10 @@ impl Fixture {
             .await
             .unwrap()
     }
+}
+
+fn ids(rows: &[(i64, State)]) -> Vec<i64> {
+    rows.iter().map(|(row, _)| *row).collect()
 }
 
 fn alice() -> UserId {
@@ -177,11 +197,7 @@ async fn a_message_comes_out_as_it_went_in(kind: Kind) {
         "in the order of the numbers"
     );
 
-    let queue = fixture
-        .messages
-        .pull(&DeviceId::stored(PHONE), Order::Lifo)
-        .await
-        .unwrap();
+    let queue = fixture.queue(PHONE, Order::Lifo).await;
     let queued = queue.first().unwrap();
     assert_eq!(queued.numbers, recipients);
     assert_eq!(queued.content, message.content);
@@ -291,25 +307,21 @@ async fn a_list_is_filtered_sorted_and_counted(kind: Kind) {
     );
 }
 
-async fn a_list_has_content_only_when_asked_and_recipients_always(kind: Kind) {
+async fn messages_have_content_only_when_asked_and_recipients_always(kind: Kind) {
     let fixture = Fixture::new(kind).await;
     fixture.insert(PHONE, "a", &text(&["+2", "+1"]), 1).await;
     fixture.insert(PHONE, "b", &text(&["+3"]), 2).await;
-    for (raw, with_content) in [("", false), ("includeContent=true", true)] {
-        let query = ListQuery::parse(raw).unwrap();
-        let messages = fixture
-            .messages
-            .list(&[PHONE, TABLET].map(DeviceId::stored), &query, moment(99_999))
-            .await
-            .unwrap()
-            .messages;
+    let rows = fixture.rows("SELECT id FROM messages ORDER BY id DESC").await;
+    for with_content in [false, true] {
+        let messages = fixture.messages.load(&rows, with_content).await.unwrap();
         let numbers = messages
             .iter()
-            .flat_map(|m| &m.recipients)
-            .map(|r| r.phone_number.as_str());
+            .flat_map(|(_, message)| &message.recipients)
+            .map(|recipient| recipient.phone_number.as_str());
         assert_eq!(numbers.collect::<Vec<_>>(), ["+3", "+1", "+2"]);
-        assert!(messages.iter().all(|message| message.content.is_some() == with_content));
-        assert!(messages.iter().all(|message| message.history.len() == 1));
+        for (_, message) in messages {
+            assert_eq!((message.content.is_some(), message.history.len()), (with_content, 1));
+        }
     }
 }
 
@@ -559,7 +571,7 @@ on_both_databases!(
     many_write_at_once_and_nobody_is_told_that_it_is_busy,
     numbers_are_sorted_without_case,
     a_list_is_filtered_sorted_and_counted,
-    a_list_has_content_only_when_asked_and_recipients_always,
+    messages_have_content_only_when_asked_and_recipients_always,
     a_queue_is_ordered_by_schedule_then_priority_then_age,
     a_queue_holds_what_is_pending_or_cancelling_a_hundred_at_most,
     only_a_pending_message_is_cancelled,
@@ -585,11 +597,7 @@ async fn numbers_are_sorted_without_case(kind: Kind) {
         .map(|recipient| recipient.phone_number.as_str())
         .collect();
     assert_eq!(found, sorted);
-    let queue = fixture
-        .messages
-        .pull(&DeviceId::stored(PHONE), Order::Lifo)
-        .await
-        .unwrap();
+    let queue = fixture.queue(PHONE, Order::Lifo).await;
     assert_eq!(queue.first().unwrap().numbers, sorted);
 }
 
@@ -600,7 +608,8 @@ async fn after_a_commit_that_failed_nothing_is_known() {
     let states = fixture.messages.states();
     let row = fixture.count("SELECT id FROM messages").await;
     let began = states.recall(&alice(), "m").unwrap_err();
-    states.remember(&alice(), "m", row, "known".into(), began);
+    let (state, body) = (State::Pending, "known".into());
+    states.remember(&alice(), "m", Shown { row, state, body }, began);
     assert!(states.recall(&alice(), "m").is_ok());
     let mut change = fixture.database.begin().await.unwrap();
     for breaking in [
