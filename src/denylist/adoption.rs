@@ -1,10 +1,12 @@
 //! A refresh token that the gateway issued, on its way into a family of ours: who is at it, and what has become of it? The
-//! rules for the embedded store, on plain data; `redis/claim_adoption.lua` and `redis/adopt.lua` say the same for Redis,
+//! rules for the embedded store, on plain data; `redis/adoption.lua` and those that it is part of say the same for Redis,
 //! and one suite holds both to it. Knows nothing of the gateway.
 //!
 //! Whoever claims a token has it alone until its lease ends; a claim that nobody finished is then free again, because only
-//! the gateway knows whether it was asked. Finishing keeps the claims of the new pair, as a rotation does, so that whoever
-//! presents the token within the grace gets the same pair, on every replica.
+//! the gateway knows whether it was asked. Whoever claimed it before may still finish for a while: as long as that is so, the
+//! claim is contested, and that the gateway refuses the token does not mean that nobody has exchanged it. Finishing keeps
+//! the claims of the new pair, as a rotation does, so that whoever presents the token within the grace gets the same pair,
+//! on every replica; and whoever presents it later has the second of two copies, which ends what it has become.
 
 use std::time::Duration;
 
@@ -37,9 +39,12 @@ pub struct Claim {
     pub token: ForeignToken,
     /// A word that no other attempt has.
     pub owner: String,
-    /// How long nobody else may try.
+    /// How long nobody else may try: longer than an attempt takes.
     pub lease: Duration,
-    /// For how long after its adoption the token gets the same pair again. Zero: never.
+    /// How long after the end of its lease an attempt may still finish.
+    pub may_finish: Duration,
+    /// For how long after its adoption the token gets the same pair again. Zero: never. Whoever has waited is owed the
+    /// pair for as much longer: the token was presented before.
     pub grace: Duration,
 }
 
@@ -48,7 +53,7 @@ pub struct Claim {
 pub struct Adopt {
     /// Which token.
     pub token: ForeignToken,
-    /// The family that starts.
+    /// The family that starts. Proposing the same one again is finishing once, whatever the pair and the grace.
     pub family: FamilyId,
     /// Its first pair.
     pub pair: Successor,
@@ -60,13 +65,16 @@ pub struct Adopt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adoption {
     /// The claim is this attempt's: the gateway may be asked.
-    Claimed,
+    Claimed {
+        /// Another attempt did not finish in time, and still may.
+        contested: bool,
+    },
     /// Another attempt has it.
     Busy,
     /// The token has become a family: sign this pair, with this epoch.
     Done(Successor, u64),
-    /// It has become one, longer than the grace ago.
-    Spent,
+    /// It has become this one, longer than the grace ago. The family and the token are revoked now.
+    Reused(FamilyId),
     /// The token, its user's tokens, or what has become of it were revoked.
     Revoked,
 }
@@ -79,9 +87,23 @@ pub(crate) enum Record {
         owner: String,
         at_millis: i64,
         lease_millis: u64,
+        /// Until when another attempt may still finish.
+        #[serde(default)]
+        contested_until: i64,
     },
     /// It was adopted.
     Done { at_millis: i64, epoch: u64, pair: Claims },
+}
+
+/// What a record says to whoever presents the token.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// Another attempt has the token.
+    Busy,
+    /// This pair, with this epoch.
+    Done(Successor, u64),
+    /// The token has become this family, and the grace is over.
+    Over(FamilyId),
 }
 
 impl ForeignToken {
@@ -97,13 +119,28 @@ impl ForeignToken {
 }
 
 impl Claim {
-    /// The claim as it is kept.
-    pub(crate) fn record(&self, at_millis: i64) -> Record {
-        Record::Claimed {
+    /// The claim as it is kept, after what was kept before; and whether it is contested.
+    pub(crate) fn record(&self, before: Option<&Record>, at_millis: i64) -> (Record, bool) {
+        let contested_until = match before {
+            Some(Record::Claimed {
+                owner,
+                at_millis: then,
+                lease_millis,
+                contested_until,
+            }) => {
+                let finishing = lease_millis.saturating_add(clock::millis(self.may_finish));
+                let other = (*owner != self.owner).then(|| then.saturating_add_unsigned(finishing));
+                other.unwrap_or(0).max(*contested_until)
+            }
+            Some(Record::Done { .. }) | None => 0,
+        };
+        let record = Record::Claimed {
             owner: self.owner.clone(),
             at_millis,
             lease_millis: clock::millis(self.lease),
-        }
+            contested_until,
+        };
+        (record, at_millis < contested_until)
     }
 }
 
@@ -119,32 +156,56 @@ impl Adopt {
 }
 
 impl Record {
-    /// What the record says to whoever presents the token now; `None` if nothing that still counts. The time is the
-    /// store's own.
-    pub(crate) fn standing(&self, owner: &str, grace: Duration, at_millis: i64) -> Option<Adoption> {
+    /// What the record says to this attempt, which may propose a family; `None` if nothing that still counts. The time is
+    /// the store's own.
+    pub(crate) fn standing(
+        &self,
+        owner: &str,
+        proposed: Option<&FamilyId>,
+        grace: Duration,
+        at_millis: i64,
+    ) -> Option<Standing> {
         match self {
             Self::Claimed {
                 owner: other,
                 at_millis: then,
                 lease_millis,
+                ..
             } => {
                 let lease = Duration::from_millis(*lease_millis);
-                (other != owner && within(*then, at_millis, lease)).then_some(Adoption::Busy)
+                (other != owner && within(*then, at_millis, lease)).then_some(Standing::Busy)
             }
             Self::Done {
                 at_millis: then,
                 epoch,
                 pair,
-            } => Some(match pair.claims().filter(|_| within(*then, at_millis, grace)) {
-                Some(pair) => Adoption::Done(pair, *epoch),
-                None => Adoption::Spent,
-            }),
+            } => {
+                let family = self.family()?;
+                Some(if proposed == Some(&family) || within(*then, at_millis, grace) {
+                    Standing::Done(pair.claims()?, *epoch)
+                } else {
+                    Standing::Over(family)
+                })
+            }
         }
     }
 
-    /// Whether this attempt made the claim.
-    pub(crate) fn is_claim_of(&self, owner: &str) -> bool {
-        matches!(self, Self::Claimed { owner: other, .. } if other == owner)
+    /// The record after this attempt has given its claim back: `None` if nothing is left to know. `Err` gives back the record
+    /// of somebody else.
+    pub(crate) fn released(self, owner: &str, at_millis: i64) -> Result<Option<Self>, Self> {
+        match self {
+            Self::Claimed {
+                owner: ours,
+                contested_until,
+                ..
+            } if ours == owner => Ok((at_millis < contested_until).then_some(Self::Claimed {
+                owner: ours,
+                at_millis: 0,
+                lease_millis: 0,
+                contested_until,
+            })),
+            other => Err(other),
+        }
     }
 
     /// The family that the token has become.
@@ -152,6 +213,14 @@ impl Record {
         match self {
             Self::Claimed { .. } => None,
             Self::Done { pair, .. } => family_of(pair.claims()?.access.as_str()),
+        }
+    }
+
+    /// The epoch of what the token has become.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Claimed { .. } => None,
+            Self::Done { epoch, .. } => Some(*epoch),
         }
     }
 }

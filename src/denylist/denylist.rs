@@ -211,6 +211,22 @@ impl Denylist {
         .await
     }
 
+    /// What has become of a refresh token that the gateway issued; `None` if nobody is at it. One that is presented after
+    /// `grace`, which is as in [`Claim::grace`], ends what it has become. Durable before `Ok`.
+    pub async fn adoption(
+        &self,
+        token: &ForeignToken,
+        grace: Duration,
+        now: UnixSeconds,
+    ) -> Result<Option<Adoption>, StoreError> {
+        // The store decides, but after it has lost data we may know better.
+        if self.open.replica.find(token.subject(), now).is_some() {
+            return Ok(Some(Adoption::Revoked));
+        }
+        self.ask(Operation::Adoption, self.open.store.adoption(token, grace))
+            .await
+    }
+
     /// Claims a refresh token that the gateway issued, so that one of all replicas has it exchanged; or says what has
     /// become of it. Durable before `Ok`.
     pub async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
@@ -218,7 +234,8 @@ impl Denylist {
             .await
     }
 
-    /// Starts the login session that a refresh token of the gateway's has become. Durable before `Ok`.
+    /// Starts the login session that a refresh token of the gateway's has become. Durable before `Ok`. Without an answer it
+    /// may have started all the same: asking again, with the same family, tells.
     ///
     /// INVARIANT(no session across a revocation): the store looks at the list in the same step. Test
     /// `tests::suite::what_was_revoked_while_the_gateway_was_asked_becomes_no_session`.
@@ -232,10 +249,16 @@ impl Denylist {
             .await
     }
 
-    /// Gives a claim back, after an exchange that did not happen.
-    pub async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
-        self.ask(Operation::Adoption, self.open.store.release_adoption(token, owner))
-            .await
+    /// Gives a claim back, after an exchange that did not happen, and says what has become of the token meanwhile, as
+    /// [`Denylist::adoption`].
+    pub async fn release_adoption(
+        &self,
+        token: &ForeignToken,
+        owner: &str,
+        grace: Duration,
+    ) -> Result<Option<Adoption>, StoreError> {
+        let released = self.open.store.release_adoption(token, owner, grace);
+        self.ask(Operation::Adoption, released).await
     }
 
     /// Closes the list: what was accepted is finished, the file is released. Later changes are refused.

@@ -1,5 +1,6 @@
 //! The store for one node: a file of this process alone. Durable on disk before it answers, and whole after `kill -9`.
 
+mod adoption;
 mod tables;
 mod writer;
 
@@ -13,6 +14,7 @@ use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
+use self::adoption::{Look, adoption_key};
 use self::tables::Purge;
 use self::writer::{Message, Reply, Writer};
 use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
@@ -118,6 +120,15 @@ impl Embedded {
         receiver.await.map_err(|_| unavailable(Trouble::Disk))
     }
 
+    fn look(&self, token: &ForeignToken, grace: Duration) -> Look {
+        Look {
+            token: token.clone(),
+            grace,
+            at_millis: self.now_millis(),
+            retention: self.retention,
+        }
+    }
+
     fn now_millis(&self) -> i64 {
         i64::try_from(clock::since_1970(&self.clock).as_millis()).unwrap_or(i64::MAX)
     }
@@ -170,28 +181,32 @@ impl Store for Embedded {
             .await
     }
 
+    async fn adoption(&self, token: &ForeignToken, grace: Duration) -> Result<Option<Adoption>, StoreError> {
+        let look = self.look(token, grace);
+        self.ask(move |transaction| adoption::look(transaction, &look)).await
+    }
+
     async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
-        let (claim, retention, at_millis) = (claim.clone(), self.retention, self.now_millis());
-        self.ask(move |transaction| claim_adoption(transaction, &claim, at_millis, &retention))
+        let (look, claim) = (self.look(&claim.token, claim.grace), claim.clone());
+        self.ask(move |transaction| adoption::claim(transaction, &look, &claim))
             .await
     }
 
     async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError> {
-        let (token, retention, at_millis) = (adopt.clone(), self.retention, self.now_millis());
-        self.ask(move |transaction| self::adopt(transaction, token, known_epoch, at_millis, &retention))
+        let (look, adopt) = (self.look(&adopt.token, adopt.grace), adopt.clone());
+        self.ask(move |transaction| adoption::adopt(transaction, &look, &adopt, known_epoch))
             .await
     }
 
-    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
-        let (key, owner) = (adoption_key(&token.user, &token.id), owner.to_owned());
-        self.ask(move |transaction| {
-            let claimed = tables::adoption(transaction, &key)?;
-            if claimed.is_some_and(|record| record.is_claim_of(&owner)) {
-                tables::drop_adoption(transaction, &key)?;
-            }
-            Ok(Done::quiet(()))
-        })
-        .await
+    async fn release_adoption(
+        &self,
+        token: &ForeignToken,
+        owner: &str,
+        grace: Duration,
+    ) -> Result<Option<Adoption>, StoreError> {
+        let (look, owner) = (self.look(token, grace), owner.to_owned());
+        self.ask(move |transaction| adoption::release(transaction, &look, &owner))
+            .await
     }
 
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError> {
@@ -347,82 +362,6 @@ fn epoch(transaction: &WriteTransaction, user: &UserId, known_epoch: u64) -> Res
         }) => epoch.max(known_epoch),
         Some(_) | None => known_epoch,
     })
-}
-
-/// What is known about a token of the gateway's; `None` if nothing that counts. The rules are those of `adoption`.
-fn standing(
-    transaction: &WriteTransaction,
-    token: &ForeignToken,
-    owner: &str,
-    grace: Duration,
-    at_millis: i64,
-) -> Result<Option<Adoption>, redb::Error> {
-    let listed = Entry::Token {
-        user: token.user.clone(),
-        id: token.id.clone(),
-    };
-    let over = match tables::user(transaction, &token.user)? {
-        Some(Line {
-            entry: Entry::User { issued_until, .. },
-            ..
-        }) => token.issued_at <= issued_until,
-        Some(_) | None => false,
-    };
-    if over || tables::listed(transaction, &listed)? {
-        return Ok(Some(Adoption::Revoked));
-    }
-    let Some(record) = tables::adoption(transaction, &adoption_key(&token.user, &token.id))? else {
-        return Ok(None);
-    };
-    if let Some(family) = record.family()
-        && tables::listed(transaction, &Entry::Family(family))?
-    {
-        return Ok(Some(Adoption::Revoked));
-    }
-    Ok(record.standing(owner, grace, at_millis))
-}
-
-fn claim_adoption(
-    transaction: &WriteTransaction,
-    claim: &Claim,
-    at_millis: i64,
-    retention: &Retention,
-) -> Result<Done<Adoption>, redb::Error> {
-    let token = &claim.token;
-    if let Some(known) = standing(transaction, token, &claim.owner, claim.grace, at_millis)? {
-        return Ok(Done::quiet(known));
-    }
-    let until = retention.beyond(token.expires_at);
-    let key = adoption_key(&token.user, &token.id);
-    tables::keep_adoption(transaction, &key, &claim.record(at_millis), until)?;
-    Ok(Done::quiet(Adoption::Claimed))
-}
-
-fn adopt(
-    transaction: &WriteTransaction,
-    adopt: Adopt,
-    known_epoch: u64,
-    at_millis: i64,
-    retention: &Retention,
-) -> Result<Done<Adoption>, redb::Error> {
-    let token = &adopt.token;
-    match standing(transaction, token, "", adopt.grace, at_millis)? {
-        // Whoever has a claim meanwhile asks in vain: the gateway has exchanged the token for us.
-        None | Some(Adoption::Busy) => {}
-        Some(known) => return Ok(Done::quiet(known)),
-    }
-    let record = Record::new(&NewFamily::new(adopt.family.clone(), token.user.clone(), &adopt.pair));
-    tables::keep_family(transaction, &adopt.family, &record, record.ends_at(retention))?;
-    let epoch = epoch(transaction, &token.user, known_epoch)?;
-    let until = retention.beyond(token.expires_at);
-    let key = adoption_key(&token.user, &token.id);
-    tables::keep_adoption(transaction, &key, &adopt.record(at_millis, epoch), until)?;
-    Ok(Done::quiet(Adoption::Done(adopt.pair, epoch)))
-}
-
-/// Ids hold no tab, so different pairs have different keys.
-fn adoption_key(user: &UserId, id: &TokenId) -> String {
-    format!("{user}\t{id}")
 }
 
 #[cfg(test)]

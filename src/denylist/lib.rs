@@ -1,8 +1,8 @@
 //! Which tokens were revoked, and which refresh token of a login session is the live one?
 //!
 //! Read in this order: `entry` is one line of the list, `replica` is the list in memory that a request looks at, `store`
-//! says what a durable store must be able to do, `family` says what a rotation is, `adoption` what an adoption is, `embedded` and `redis` are the two
-//! stores, and `denylist` puts them together behind one handle, [`Denylist`].
+//! says what a durable store must be able to do, `family` says what a rotation is, `adoption` what an adoption is,
+//! `embedded` and `redis` are the two stores, and `denylist` puts them together behind one handle, [`Denylist`].
 //!
 //! This crate answers "clear", "revoked" or "unknown", never "allowed": what follows from that is decided in `auth`. It
 //! knows nothing of HTTP, of signatures, or of routes.
@@ -27,7 +27,7 @@ pub use clock::Clock;
 pub use denylist::{Denylist, Health, open};
 pub use options::{NEEDED_COMMANDS, OpenError, Options, RedisOptions, Retention};
 pub use stats::{Operation, OperationCount, Stats};
-pub use store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};
+pub use store::{ANSWER_WITHIN, NewFamily, Refused, RevokeOutcome, Rotated, Rotation, StoreError, Successor};
 pub use trouble::Trouble;
 
 #[cfg(test)]

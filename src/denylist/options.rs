@@ -40,10 +40,13 @@ pub struct RedisOptions {
     pub resync_every: Duration,
     /// About this many lines are kept in the feed. A replica that falls further behind loads the whole list.
     pub feed_length: usize,
+    /// So many entries Redis is asked for at once when the whole list is compared, and the feed is read in between.
+    pub page: usize,
 }
 
 impl RedisOptions {
-    /// The defaults: prefix `{gateward}:`, a resync every 30 s, a feed of 10 000 lines.
+    /// The defaults: prefix `{gateward}:`, a resync every 30 s, a feed of 10 000 lines, pages of 2000 entries (about a
+    /// millisecond of Redis's time).
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -52,6 +55,7 @@ impl RedisOptions {
             prefix: "{gateward}:".to_owned(),
             resync_every: Duration::from_secs(30),
             feed_length: 10_000,
+            page: 2000,
         }
     }
 }
@@ -70,8 +74,17 @@ pub struct Retention {
 impl Retention {
     /// Until when a revocation made now can matter, for tokens whose `exp` we do not know.
     pub fn longest(&self, now: UnixSeconds) -> UnixSeconds {
-        now.plus(whole_seconds(self.max_lifetime.max(self.refresh_ttl)))
-            .plus(self.margin())
+        now.plus(self.life()).plus(self.margin())
+    }
+
+    /// Whether every revocation that a token with this `iat` may ever have met is still on the list. Tokens of the gateway's
+    /// may live for longer than that.
+    pub fn covers(&self, issued_at: UnixSeconds, now: UnixSeconds) -> bool {
+        now.since(issued_at) <= self.life()
+    }
+
+    fn life(&self) -> i64 {
+        whole_seconds(self.max_lifetime.max(self.refresh_ttl))
     }
 
     /// Until when a revocation can matter for a token with this `exp`.
@@ -114,4 +127,29 @@ pub enum OpenError {
     /// The key prefix has no hash tag, or more than one.
     #[error("the key prefix must hold exactly one hash tag, such as {{gateward}}:")]
     Prefix,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_covered_meets_every_revocation_since_it_was_issued() {
+        let (day, month) = (Duration::from_secs(86_400), Duration::from_secs(720 * 3600));
+        let issued_at = UnixSeconds(1_000_000);
+        for (max_lifetime, refresh_ttl) in [(day, month), (month, day)] {
+            let retention = Retention {
+                max_lifetime,
+                refresh_ttl,
+                leeway: Duration::ZERO,
+            };
+            let last = issued_at.plus(720 * 3600);
+            assert!(retention.covers(issued_at, last));
+            assert!(
+                last < retention.longest(issued_at),
+                "the revocation is still on the list"
+            );
+            assert!(!retention.covers(issued_at, last.plus(1)));
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! things, and asks nothing of a Redis that is not well.
 
 mod address;
+mod answer;
 mod failure;
 mod feed;
 mod keys;
@@ -16,29 +17,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
+use gateward_auth::{TokenId, UnixSeconds, UserId};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue, ScriptInvocation};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use self::answer::{read_adoption, read_revoked, read_rotated};
 use self::failure::Failure;
 use self::keys::Keys;
 use self::scripts::Scripts;
 use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::clock::{self, Clock};
 use crate::entry::{Entry, Line};
-use crate::family::{REMEMBERED, decode, encode};
+use crate::family::{REMEMBERED, encode};
 use crate::ids::family_of;
 use crate::link::Link;
 use crate::options::{OpenError, RedisOptions, Retention};
 use crate::replica::{Replica, SLACK_SECONDS};
 use crate::stats::Counters;
-use crate::store::{NewFamily, Refused, RevokeOutcome, Rotated, Rotation, Store, StoreError};
+use crate::store::{ANSWER_WITHIN, NewFamily, RevokeOutcome, Rotated, Rotation, Store, StoreError};
 use crate::trouble::Trouble;
 
-/// An operation in flight is given up after this long (a script takes Redis well under a millisecond).
-const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// A connection that is not made and logged in by then is given up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// Entries that one purge script drops at most, so that Redis is not kept from others.
@@ -302,38 +302,45 @@ impl Store for Redis {
         Ok(epoch)
     }
 
+    async fn adoption(&self, token: &ForeignToken, grace: Duration) -> Result<Option<Adoption>, StoreError> {
+        let script = &self.shared.scripts.look_adoption;
+        self.run_adoption(&self.about(script, token, grace), token).await
+    }
+
     async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError> {
-        let mut invocation = self.adoption(&self.shared.scripts.claim_adoption, &claim.token);
+        let mut invocation = self.about(&self.shared.scripts.claim_adoption, &claim.token, claim.grace);
         invocation
             .arg(&claim.owner)
             .arg(clock::millis(claim.lease))
-            .arg(clock::millis(claim.grace));
-        let answer: Vec<String> = self.run(&invocation).await?;
-        read_adoption(&answer).ok_or_else(unexpected)
+            .arg(clock::millis(claim.may_finish));
+        let answer = self.run_adoption(&invocation, &claim.token).await?;
+        answer.ok_or_else(unexpected)
     }
 
     async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError> {
         let pair = &adopt.pair;
-        let mut invocation = self.adoption(&self.shared.scripts.adopt, &adopt.token);
+        let mut invocation = self.about(&self.shared.scripts.adopt, &adopt.token, adopt.grace);
         invocation
             .key(self.shared.keys.family(adopt.family.as_str()))
-            .arg(clock::millis(adopt.grace))
             .arg(known_epoch)
             .arg(adopt.family.as_str())
             .arg(encode(pair).map_err(|_| unexpected())?)
             .arg(pair.refresh.as_str())
             .arg(pair.refresh_expires_at.0)
             .arg(pair.refresh_expires_at.max(pair.access_expires_at).0);
-        let answer: Vec<String> = self.run(&invocation).await?;
-        read_adoption(&answer).ok_or_else(unexpected)
+        let answer = self.run_adoption(&invocation, &adopt.token).await?;
+        answer.ok_or_else(unexpected)
     }
 
-    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError> {
-        let mut invocation = self.script(&self.shared.scripts.release_adoption);
-        invocation
-            .key(self.shared.keys.adoption(&token.user, &token.id))
-            .arg(owner);
-        self.run(&invocation).await
+    async fn release_adoption(
+        &self,
+        token: &ForeignToken,
+        owner: &str,
+        grace: Duration,
+    ) -> Result<Option<Adoption>, StoreError> {
+        let mut invocation = self.about(&self.shared.scripts.release_adoption, token, grace);
+        invocation.arg(owner);
+        self.run_adoption(&invocation, token).await
     }
 
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError> {
@@ -353,8 +360,8 @@ impl Store for Redis {
 
 impl Redis {
     /// Begins an invocation with what the scripts about a token of the gateway's take.
-    fn adoption<'a>(&self, script: &'a redis::Script, token: &ForeignToken) -> ScriptInvocation<'a> {
-        let keys = &self.shared.keys;
+    fn about<'a>(&self, script: &'a redis::Script, token: &ForeignToken, grace: Duration) -> ScriptInvocation<'a> {
+        let (keys, retention) = (&self.shared.keys, &self.shared.retention);
         let mut invocation = self.script(script);
         invocation
             .key(keys.adoption(&token.user, &token.id))
@@ -362,8 +369,28 @@ impl Redis {
             .arg(token.user.as_str())
             .arg(token.id.as_str())
             .arg(token.issued_at.0)
-            .arg(self.shared.retention.beyond(token.expires_at).0);
+            .arg(retention.beyond(token.expires_at).0)
+            .arg(clock::millis(grace))
+            .arg(retention.margin())
+            .arg(keys.family_prefix());
         invocation
+    }
+
+    /// Runs one of them.
+    async fn run_adoption(
+        &self,
+        invocation: &ScriptInvocation<'_>,
+        token: &ForeignToken,
+    ) -> Result<Option<Adoption>, StoreError> {
+        let answer: Vec<String> = self.run(invocation).await?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        let (adoption, lines) = read_adoption(&answer, token).ok_or_else(unexpected)?;
+        for line in lines {
+            self.merge(Some(line));
+        }
+        Ok(Some(adoption))
     }
 
     /// INVARIANT(own changes at once): what this replica changed is on its own list before it answers; test
@@ -373,74 +400,6 @@ impl Redis {
             self.shared.replica.merge(&line);
         }
     }
-}
-
-fn read_adoption(answer: &[String]) -> Option<Adoption> {
-    let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
-    Some(match *texts.as_slice() {
-        ["claimed"] => Adoption::Claimed,
-        ["busy"] => Adoption::Busy,
-        ["done", epoch, pair] => Adoption::Done(decode(pair)?, epoch.parse().ok()?),
-        ["spent"] => Adoption::Spent,
-        ["revoked"] => Adoption::Revoked,
-        _ => return None,
-    })
-}
-
-/// What a revocation came to, and the lines that it adds to the list.
-fn read_revoked(
-    answer: &[String],
-    caller: &UserId,
-    id: &TokenId,
-    family: Option<FamilyId>,
-) -> Option<(RevokeOutcome, Vec<Line>)> {
-    let line = |entry, expires_at: &str| {
-        let expires_at = UnixSeconds(expires_at.parse().ok()?);
-        Some(Line { entry, expires_at })
-    };
-    let token = || Entry::Token {
-        user: caller.clone(),
-        id: id.clone(),
-    };
-    let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
-    Some(match *texts.as_slice() {
-        ["family", expires_at] => {
-            let family = family?;
-            let ended = line(Entry::Family(family.clone()), expires_at)?;
-            (RevokeOutcome::Family(family), vec![ended])
-        }
-        ["adopted", expires_at, family, ends_at] => {
-            let family = FamilyId::parse(family).ok()?;
-            let ended = line(Entry::Family(family.clone()), ends_at)?;
-            (RevokeOutcome::Family(family), vec![line(token(), expires_at)?, ended])
-        }
-        ["too_many", _] => (RevokeOutcome::TooMany, Vec::new()),
-        ["foreign", expires_at] => (RevokeOutcome::Foreign, vec![line(token(), expires_at)?]),
-        ["token", expires_at] => (RevokeOutcome::TokenListed, vec![line(token(), expires_at)?]),
-        _ => return None,
-    })
-}
-
-fn read_rotated(answer: &[String], rotation: &Rotation) -> Option<(Rotated, Option<Line>)> {
-    let texts: Vec<&str> = answer.iter().map(String::as_str).collect();
-    Some(match *texts.as_slice() {
-        ["fresh", epoch] => (Rotated::Fresh(epoch.parse().ok()?), None),
-        ["replayed", epoch, successor] => (Rotated::Replayed(decode(successor)?, epoch.parse().ok()?), None),
-        ["reused", expires_at] => {
-            let expires_at = UnixSeconds(expires_at.parse().ok()?);
-            (
-                Rotated::Reused,
-                Some(Line {
-                    entry: Entry::Family(rotation.family.clone()),
-                    expires_at,
-                }),
-            )
-        }
-        ["revoked"] => (Rotated::Refused(Refused::Revoked), None),
-        ["expired"] => (Rotated::Refused(Refused::Expired), None),
-        ["unknown"] => (Rotated::Refused(Refused::Unknown), None),
-        _ => return None,
-    })
 }
 
 /// An answer of a script that no script gives.

@@ -16,7 +16,7 @@ pub enum Operation {
     RevokeToken,
     /// Revoke everything of a user.
     RevokeUser,
-    /// Claim or release an adopted refresh token.
+    /// Everything about adopting a refresh token of the gateway's.
     Adoption,
 }
 

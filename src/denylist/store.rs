@@ -7,6 +7,9 @@ use gateward_auth::{FamilyId, TokenId, UnixSeconds, UserId};
 use crate::adoption::{Adopt, Adoption, Claim, ForeignToken};
 use crate::trouble::Trouble;
 
+/// An operation in flight in Redis is given up after this long (a script takes it well under a millisecond).
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
 /// Why there is no answer. Nothing is known about the effect: it may have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -171,13 +174,20 @@ pub(crate) trait Store: Send + Sync {
     ) -> Result<RevokeOutcome, StoreError>;
     /// Revokes everything that a user was issued so far and answers the new epoch.
     async fn revoke_user(&self, user: &UserId, now: UnixSeconds, known_epoch: u64) -> Result<u64, StoreError>;
+    /// What has become of a refresh token of the gateway's; `None` if nobody is at it. `grace` as in [`Claim::grace`].
+    async fn adoption(&self, token: &ForeignToken, grace: Duration) -> Result<Option<Adoption>, StoreError>;
     /// Claims a refresh token of the gateway's, or says why not.
     async fn claim_adoption(&self, claim: &Claim) -> Result<Adoption, StoreError>;
-    /// Starts the family that a token has become, unless the token was revoked meanwhile or has become one before.
+    /// Starts the family that a token has become, unless the token was revoked meanwhile or has become another one before.
     /// `known_epoch` is as in [`Store::open_family`].
     async fn adopt(&self, adopt: &Adopt, known_epoch: u64) -> Result<Adoption, StoreError>;
-    /// Gives an attempt's claim back, after an exchange that did not happen.
-    async fn release_adoption(&self, token: &ForeignToken, owner: &str) -> Result<(), StoreError>;
+    /// Gives an attempt's claim back, after an exchange that did not happen, and answers as [`Store::adoption`].
+    async fn release_adoption(
+        &self,
+        token: &ForeignToken,
+        owner: &str,
+        grace: Duration,
+    ) -> Result<Option<Adoption>, StoreError>;
     /// Drops what expired long enough ago.
     async fn purge(&self, now: UnixSeconds) -> Result<(), StoreError>;
     /// Stops: what was accepted is finished, files are closed.

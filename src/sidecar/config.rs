@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gateward_auth::{Secret, VerifierRules, whole_seconds};
+use gateward_denylist::Retention;
 use gateward_document::Diagnostic;
 use ipnet::IpNet;
 
@@ -346,6 +347,16 @@ impl Tokens {
             issuer: self.issuer.clone(),
             leeway_secs: whole_seconds(self.leeway),
             max_lifetime_secs: whole_seconds(self.max_lifetime),
+        }
+    }
+
+    /// For how long a revocation matters.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            max_lifetime: self.max_lifetime,
+            refresh_ttl: self.refresh_ttl,
+            leeway: self.leeway,
         }
     }
 }

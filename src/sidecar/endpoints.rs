@@ -20,10 +20,11 @@ use gateward_auth::{
 };
 use gateward_boot::random;
 use gateward_contract::TokenResponse;
-use gateward_denylist::{Denylist, StoreError, Successor, ids};
+use gateward_denylist::{Denylist, Retention, StoreError, Successor, ids};
 
 use self::adopt::Adoptions;
 use crate::config::{Attenuation, Tokens};
+use crate::front::traffic::Traffic;
 use crate::gateway::Gateway;
 use crate::reply::Refusal;
 
@@ -110,16 +111,19 @@ struct Desk {
     access_ttl: i64,
     refresh_ttl: i64,
     refresh_grace: Duration,
+    retention: Retention,
     attenuation: Attenuation,
 }
 
 impl Endpoints {
-    /// `signer` signs what clients get; `gateway` is asked about refresh tokens that it issued itself.
+    /// `signer` signs what clients get; `gateway` is asked about refresh tokens that it issued itself, which counts as a
+    /// request in flight in `traffic`, whoever leaves.
     pub fn new(
         tokens: &Tokens,
         signer: Signer,
         denylist: Denylist,
         gateway: Arc<Gateway>,
+        traffic: Arc<Traffic>,
         metrics: JwtMetrics,
     ) -> Self {
         let desk = Desk {
@@ -129,11 +133,13 @@ impl Endpoints {
             access_ttl: whole_seconds(tokens.access_ttl.min(tokens.max_lifetime)),
             refresh_ttl: whole_seconds(tokens.refresh_ttl),
             refresh_grace: tokens.refresh_grace,
+            retention: tokens.retention(),
             attenuation: tokens.attenuation,
         };
+        let desk = Arc::new(desk);
         Self {
-            desk: Arc::new(desk),
-            adoptions: Adoptions::new(gateway),
+            adoptions: Adoptions::new(Arc::clone(&desk), gateway, traffic),
+            desk,
             metrics,
         }
     }

@@ -12,11 +12,12 @@ use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use tokio::time::timeout;
 
 use crate::authorization;
 use crate::config::{Upstream, UpstreamTimeouts};
-use crate::forward::sites::{Choice, Sites, Target};
-use crate::pool::{Full, Pool};
+use crate::forward::sites::{Choice, MAX_ATTEMPTS, Sites, Target};
+use crate::pool::{Full, Pool, Slot};
 
 /// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
 const AT_ONCE: usize = 32;
@@ -39,8 +40,10 @@ pub(crate) enum LoginAnswer {
 pub(crate) enum Exchange {
     /// It has made a new pair, which nobody gets to see.
     Exchanged,
-    /// It does not accept the token, or has no such endpoint.
+    /// It does not accept the token.
     Refused,
+    /// It has no such endpoint, or it is switched off: that says nothing about the token.
+    Nowhere,
 }
 
 /// The status, and which address it came from.
@@ -88,6 +91,14 @@ pub struct Gateway {
     client: reqwest::Client,
     sites: Arc<Sites>,
     pool: Pool,
+    /// What each attempt to ask may take.
+    limit: Duration,
+}
+
+/// The right to ask the gateway one question now: whoever has it waits for nobody but the gateway.
+pub(crate) struct Turn<'a> {
+    gateway: &'a Gateway,
+    _slot: Slot,
 }
 
 impl Gateway {
@@ -104,6 +115,7 @@ impl Gateway {
         // Only the first call in a process installs anything; all of ours install the same.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let UpstreamTimeouts { connect, read, .. } = upstream.timeouts;
+        let limit = connect.saturating_add(read).min(LONGEST);
         let client = reqwest::Client::builder()
             .user_agent("gateward")
             .no_proxy()
@@ -112,7 +124,7 @@ impl Gateway {
             .referer(false)
             .http1_only()
             .connect_timeout(connect)
-            .timeout(connect.saturating_add(read).min(LONGEST))
+            .timeout(limit)
             .pool_idle_timeout(upstream.idle)
             .pool_max_idle_per_host(AT_ONCE)
             .dns_resolver(Arc::new(Known(Arc::clone(&sites))))
@@ -126,7 +138,27 @@ impl Gateway {
             client,
             sites,
             pool: Pool::new(AT_ONCE, WAITING),
+            limit,
         })
+    }
+
+    /// Waits until the gateway may be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError::Busy`], at once, when too many are waiting already.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, GatewayError> {
+        let slot = self.pool.enter().await.map_err(|Full| GatewayError::Busy)?;
+        Ok(Turn {
+            gateway: self,
+            _slot: slot,
+        })
+    }
+
+    /// The longest that [`Turn::exchange`] takes.
+    pub(crate) fn longest(&self) -> Duration {
+        self.limit
+            .saturating_mul(u32::try_from(MAX_ATTEMPTS).unwrap_or(u32::MAX))
     }
 
     /// Asks whether a login is good, with the client's own user name and password, byte for byte.
@@ -136,10 +168,11 @@ impl Gateway {
     /// [`GatewayError`] for everything that means neither good nor bad.
     pub(crate) async fn check_login(&self, check: &LoginCheck, login: &Login) -> Result<LoginAnswer, GatewayError> {
         let credential = authorization::basic(&login.user, &login.password).map_err(|_error| GatewayError::Setup)?;
-        let first = self.ask(check.method.as_str(), &check.path, credential.clone()).await;
+        let (method, path) = (check.method.as_str(), check.path.as_str());
+        let first = self.turn().await?.ask(method, path, credential.clone()).await;
         // An idle connection may just have been closed; a check changes nothing, so it may be asked twice.
         let status = match first {
-            Err(GatewayError::Broken) => self.ask(check.method.as_str(), &check.path, credential).await?,
+            Err(GatewayError::Broken) => self.turn().await?.ask(method, path, credential).await?,
             other => other?,
         };
         if check.good.contains(&status) {
@@ -149,56 +182,6 @@ impl Gateway {
         } else {
             Err(GatewayError::Unexpected(status))
         }
-    }
-
-    /// Has the gateway exchange a refresh token that it issued itself. The new pair is dropped unread: it never leaves
-    /// this function. Never asked twice: the first attempt may have used the token up.
-    ///
-    /// # Errors
-    ///
-    /// [`GatewayError`] when it is not known whether the token was good.
-    pub(crate) async fn exchange(&self, request: &GatewayRequest, token: &str) -> Result<Exchange, GatewayError> {
-        let credential = authorization::bearer(token).map_err(|_error| GatewayError::Setup)?;
-        match self.ask(request.method.as_str(), &request.path, credential).await? {
-            200 | 201 => Ok(Exchange::Exchanged),
-            // Not now, but perhaps later.
-            late @ (408 | 425 | 429) => Err(GatewayError::Unexpected(late)),
-            // Not good (401), no such endpoint (404), or tokens are switched off there (501, WIRE §2.4).
-            400..=499 | 501 => Ok(Exchange::Refused),
-            other => Err(GatewayError::Unexpected(other)),
-        }
-    }
-
-    /// The status of the answer of the first site that can be reached.
-    async fn ask(&self, method: &str, path: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
-        let _slot = self.pool.enter().await.map_err(|Full| GatewayError::Busy)?;
-        for attempt in 0..self.sites.attempts() {
-            let Some(Choice { site, target }) = self.sites.choose(attempt) else {
-                break;
-            };
-            let url = site.url();
-            match self.send(method, &format!("{url}{path}"), credential.clone()).await {
-                Err(error @ GatewayError::Unreachable) => {
-                    for address in self.sites.addresses_of(&url.host) {
-                        self.sites.failed(Target { address, ..target }, &error);
-                    }
-                }
-                Err(error @ GatewayError::TimedOut) => {
-                    // Of several addresses the client took one that it does not name.
-                    if site.has_one_address() {
-                        self.sites.failed(target, &error);
-                    }
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-                Ok((status, from)) => {
-                    let address = from.unwrap_or(target.address);
-                    self.sites.answered(Target { address, ..target });
-                    return Ok(status);
-                }
-            }
-        }
-        Err(GatewayError::Unreachable)
     }
 
     async fn send(&self, method: &str, url: &str, credential: HeaderValue) -> Result<Answered, GatewayError> {
@@ -221,6 +204,72 @@ impl Gateway {
             }
         }
         Ok(answered)
+    }
+}
+
+impl Turn<'_> {
+    /// Has the gateway exchange a refresh token that it issued itself. The new pair is dropped unread: it never leaves
+    /// this function. Never asked twice: the first attempt may have used the token up.
+    ///
+    /// INVARIANT(an exchange ends): within [`Gateway::longest`], on which leases are built. Held by
+    /// `an_exchange_takes_no_longer_than_it_may`.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError`] when it is not known whether the token was good.
+    pub(crate) async fn exchange(self, request: &GatewayRequest, token: &str) -> Result<Exchange, GatewayError> {
+        let credential = authorization::bearer(token).map_err(|_error| GatewayError::Setup)?;
+        let longest = self.gateway.longest();
+        let asking = self.ask(request.method.as_str(), &request.path, credential);
+        let status = timeout(longest, asking)
+            .await
+            .map_err(|_elapsed| GatewayError::TimedOut)??;
+        match status {
+            200 | 201 => Ok(Exchange::Exchanged),
+            // WIRE §2.4: used up, revoked, unknown (401), or without the scope for it (403).
+            400 | 401 | 403 => Ok(Exchange::Refused),
+            // Not now, but perhaps later.
+            late @ (408 | 425 | 429) => Err(GatewayError::Unexpected(late)),
+            // No such endpoint (404), or tokens are switched off there (501, WIRE §2.4).
+            402..=499 | 501 => Ok(Exchange::Nowhere),
+            other => Err(GatewayError::Unexpected(other)),
+        }
+    }
+
+    /// The status of the answer of the first site that can be reached.
+    async fn ask(self, method: &str, path: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
+        let Gateway { sites, .. } = self.gateway;
+        for attempt in 0..sites.attempts() {
+            let Some(Choice { site, target }) = sites.choose(attempt) else {
+                break;
+            };
+            let url = site.url();
+            match self
+                .gateway
+                .send(method, &format!("{url}{path}"), credential.clone())
+                .await
+            {
+                Err(error @ GatewayError::Unreachable) => {
+                    for address in sites.addresses_of(&url.host) {
+                        sites.failed(Target { address, ..target }, &error);
+                    }
+                }
+                Err(error @ GatewayError::TimedOut) => {
+                    // Of several addresses the client took one that it does not name.
+                    if site.has_one_address() {
+                        sites.failed(target, &error);
+                    }
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+                Ok((status, from)) => {
+                    let address = from.unwrap_or(target.address);
+                    sites.answered(Target { address, ..target });
+                    return Ok(status);
+                }
+            }
+        }
+        Err(GatewayError::Unreachable)
     }
 }
 

@@ -1,11 +1,14 @@
-local adoption_key, epoch_key = KEYS[3], KEYS[4]
-local user, id, issued_at, ends_at = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local owner, lease, grace = ARGV[7], tonumber(ARGV[8]), ARGV[9]
+local owner, lease, may_finish = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local known = standing(adoption_key, epoch_key, user, id, issued_at, owner, grace)
+local known = standing(owner, '')
 if known then
   return known
 end
-redis.call('HSET', adoption_key, 'owner', owner, 'until', whole(at + lease))
-redis.call('EXPIREAT', adoption_key, whole(tonumber(ends_at) + slack))
-return { 'claimed' }
+local before = redis.call('HMGET', adoption_key, 'owner', 'until', 'contested')
+local contested = tonumber(before[3] or 0)
+if before[1] and before[1] ~= owner then
+  contested = math.max(contested, tonumber(before[2]) + may_finish)
+end
+redis.call('HSET', adoption_key, 'owner', owner, 'until', whole(at + lease), 'contested', whole(contested))
+keep()
+return { 'claimed', at < contested and '1' or '0' }

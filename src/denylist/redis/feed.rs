@@ -12,11 +12,12 @@ use gateward_auth::UnixSeconds;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 
+use super::Shared;
 use super::failure::Failure;
 use super::position::{Gap, Position, StreamId};
 use super::scan::{Scan, Step};
-use super::{ANSWER_WITHIN, Shared};
 use crate::entry::{Entry, Line};
+use crate::store::ANSWER_WITHIN;
 use crate::trouble::Trouble;
 
 /// Redis answers after this long when there is nothing new: the heartbeat.

@@ -1,7 +1,12 @@
-local adoption_key, owner = KEYS[3], ARGV[3]
+local owner = ARGV[10]
 
 -- A lease that ended may be somebody else's by now.
-if redis.call('HMGET', adoption_key, 'owner')[1] == owner then
-  redis.call('DEL', adoption_key)
+local known = redis.call('HMGET', adoption_key, 'owner', 'contested')
+if known[1] == owner then
+  if at < tonumber(known[2] or 0) then
+    redis.call('HSET', adoption_key, 'until', '0')
+  else
+    redis.call('DEL', adoption_key)
+  end
 end
-return 1
+return standing('', '') or {}

@@ -10,8 +10,6 @@ use crate::entry::{Entry, Line};
 use crate::replica::SLACK_SECONDS;
 use crate::trouble::Trouble;
 
-/// Entries that Redis is asked for at once: about a millisecond of its time.
-const PAGE: usize = 2000;
 /// Lines that are written back at once.
 const BATCH: usize = 500;
 
@@ -81,7 +79,11 @@ impl Scan {
 /// those that are added meanwhile come by the feed.
 async fn read_page(shared: &Shared, connection: &mut MultiplexedConnection, cursor: &str) -> Result<String, Failure> {
     let mut command = redis::cmd("ZSCAN");
-    command.arg(&shared.keys.revoked).arg(cursor).arg("COUNT").arg(PAGE);
+    command
+        .arg(&shared.keys.revoked)
+        .arg(cursor)
+        .arg("COUNT")
+        .arg(shared.options.page);
     let (next, page): (String, Vec<(Vec<u8>, f64)>) = command.query_async(connection).await?;
     let old = shared.now().minus(SLACK_SECONDS);
     for (entry, expires_at) in page {

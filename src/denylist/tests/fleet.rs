@@ -6,8 +6,8 @@ use gateward_auth::Standing;
 
 use super::redis_server::RedisServer;
 use super::support::{
-    HOUR, Session, TestClock, adopt, claim, foreign, foreign_id, is_refused, now, open_loaded, retention, until, user,
-    verified, within,
+    CLAIMED, HOUR, Session, TestClock, adopt, claim, foreign, foreign_id, is_refused, now, open_loaded, retention,
+    until, user, verified, within,
 };
 use crate::{Adoption, Denylist, Options, RedisOptions, RevokeOutcome, Rotated, open};
 
@@ -219,10 +219,7 @@ async fn what_one_replica_adopts_all_answer_for() {
     let server = RedisServer::start().await;
     let [first, second, third] = fleet(&server).await;
     let token = foreign("ann");
-    assert_eq!(
-        first.claim_adoption(&claim(&token, "a")).await.unwrap(),
-        Adoption::Claimed
-    );
+    assert_eq!(first.claim_adoption(&claim(&token, "a")).await.unwrap(), CLAIMED);
     assert_eq!(
         second.claim_adoption(&claim(&token, "b")).await.unwrap(),
         Adoption::Busy
@@ -230,5 +227,19 @@ async fn what_one_replica_adopts_all_answer_for() {
     let done = first.adopt(&adopt(&token), now()).await.unwrap();
     for list in [&second, &third] {
         assert_eq!(list.claim_adoption(&claim(&token, "b")).await.unwrap(), done);
+    }
+    let Adoption::Done(pair, epoch) = done else {
+        panic!("{done:?}")
+    };
+    let late = second.adoption(&token, Duration::ZERO, now()).await.unwrap();
+    let Some(Adoption::Reused(family)) = late else {
+        panic!("{late:?}")
+    };
+    let access = verified(&token.user, &pair.access, Some((&family, epoch)), now());
+    for list in [&first, &second, &third] {
+        until("everybody hears of a token that came twice", || {
+            is_refused(list, &access) && is_refused(list, &verified(&token.user, &token.id, None, token.issued_at))
+        })
+        .await;
     }
 }

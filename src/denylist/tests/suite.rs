@@ -6,11 +6,11 @@ use gateward_auth::{RevokedBy, Standing, TokenId, UnixSeconds};
 use tokio::task::JoinSet;
 
 use super::support::{
-    HOUR, Place, Session, adopt, bytes, claim, foreign, foreign_id, is_refused, now, retention, successor, token_of,
-    until, user, verified, within,
+    CLAIMED, CONTESTED, HOUR, Place, Session, adopt, bytes, claim, foreign, foreign_id, is_refused, now, retention,
+    successor, token_of, until, user, verified, within,
 };
 use crate::replica::MAX_LISTED;
-use crate::{Adoption, Claim, ForeignToken, Refused, RevokeOutcome, Rotated, ids};
+use crate::{Adopt, Adoption, Claim, Denylist, ForeignToken, Refused, RevokeOutcome, Rotated, ids};
 
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -58,7 +58,12 @@ on_both_stores! {
     parallel_revocations_of_a_user_each_get_an_epoch_of_their_own
     an_adoption_is_claimed_by_one_attempt
     a_claim_that_nobody_finished_is_free_again
+    a_claim_after_one_that_nobody_finished_is_contested_while_that_may_finish
+    a_claim_that_is_given_back_tells_what_has_become_of_the_token
     an_adopted_token_gets_the_same_pair_within_the_grace
+    an_adopted_token_after_the_grace_ends_what_it_has_become
+    finishing_again_is_finishing_once
+    an_adoption_ends_with_the_epoch_of_its_user
     what_was_revoked_while_the_gateway_was_asked_becomes_no_session
     revoking_an_adopted_token_ends_what_it_has_become
     everything_is_there_after_a_restart
@@ -466,7 +471,7 @@ async fn an_adoption_is_claimed_by_one_attempt(place: &Place) {
     let mut claimed = Vec::new();
     for (attempt, task) in tasks.into_iter().enumerate() {
         match task.await.unwrap() {
-            Adoption::Claimed => claimed.push(attempt.to_string()),
+            CLAIMED => claimed.push(attempt.to_string()),
             other => assert_eq!(other, Adoption::Busy),
         }
     }
@@ -476,12 +481,32 @@ async fn an_adoption_is_claimed_by_one_attempt(place: &Place) {
         ..token.clone()
     };
     let ask = async |token: &ForeignToken, owner: &str| list.claim_adoption(&claim(token, owner)).await.unwrap();
-    assert_eq!(ask(&elsewhere, "a").await, Adoption::Claimed);
-    assert_eq!(ask(&token, owner).await, Adoption::Claimed, "the same attempt again");
-    list.release_adoption(&token, "somebody else").await.unwrap();
-    assert_eq!(ask(&token, "b").await, Adoption::Busy);
-    list.release_adoption(&token, owner).await.unwrap();
-    assert_eq!(ask(&token, "b").await, Adoption::Claimed);
+    assert_eq!(ask(&elsewhere, "a").await, CLAIMED);
+    assert_eq!(ask(&token, owner).await, CLAIMED, "the same attempt again");
+    let release = async |owner: &str| list.release_adoption(&token, owner, GRACE).await.unwrap();
+    let look = async || list.adoption(&token, GRACE, now()).await.unwrap();
+    assert_eq!(release("somebody else").await, Some(Adoption::Busy));
+    assert_eq!(
+        (ask(&token, "b").await, look().await),
+        (Adoption::Busy, Some(Adoption::Busy))
+    );
+    assert_eq!((release(owner).await, look().await), (None, None));
+    assert_eq!(ask(&token, "b").await, CLAIMED);
+}
+
+/// Waits for the end of somebody's lease and claims the token.
+async fn claim_after(list: &Denylist, claim: &Claim) -> Adoption {
+    within("the lease ends", async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            let answer = list.claim_adoption(claim).await.unwrap();
+            if answer != Adoption::Busy {
+                return answer;
+            }
+            ticks.tick().await;
+        }
+    })
+    .await
 }
 
 async fn a_claim_that_nobody_finished_is_free_again(place: &Place) {
@@ -491,18 +516,12 @@ async fn a_claim_that_nobody_finished_is_free_again(place: &Place) {
         lease: Duration::from_millis(200),
         ..claim(&token, "crashed")
     };
-    assert_eq!(list.claim_adoption(&short).await.unwrap(), Adoption::Claimed);
+    assert_eq!(list.claim_adoption(&short).await.unwrap(), CLAIMED);
     assert_eq!(
         list.claim_adoption(&claim(&token, "next")).await.unwrap(),
         Adoption::Busy
     );
-    within("the lease ends", async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
-        while list.claim_adoption(&claim(&token, "next")).await.unwrap() == Adoption::Busy {
-            ticks.tick().await;
-        }
-    })
-    .await;
+    assert_eq!(claim_after(&list, &claim(&token, "next")).await, CONTESTED);
     assert_eq!(
         list.claim_adoption(&claim(&token, "third")).await.unwrap(),
         Adoption::Busy
@@ -514,14 +533,63 @@ async fn a_claim_that_nobody_finished_is_free_again(place: &Place) {
     assert_eq!(list.claim_adoption(&claim(&token, "next")).await.unwrap(), done);
 }
 
+async fn a_claim_after_one_that_nobody_finished_is_contested_while_that_may_finish(place: &Place) {
+    let list = place.open().await;
+    let (slow, dead) = (foreign("ann"), foreign("ann"));
+    for token in [&slow, &dead] {
+        let lapsed = Claim {
+            lease: Duration::ZERO,
+            ..claim(token, "a")
+        };
+        assert_eq!(list.claim_adoption(&lapsed).await.unwrap(), CLAIMED);
+    }
+    for owner in ["b", "c"] {
+        for _ in 0..2 {
+            let answer = list.claim_adoption(&claim(&slow, owner)).await.unwrap();
+            assert_eq!(answer, CONTESTED, "the same attempt may ask again");
+        }
+        // Giving it back does not settle whether the first one has exchanged the token.
+        assert_eq!(list.release_adoption(&slow, owner, GRACE).await.unwrap(), None);
+        assert_eq!(list.adoption(&slow, GRACE, now()).await.unwrap(), None);
+    }
+    within("the first one cannot finish any more", async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let soon = Claim {
+            may_finish: Duration::from_millis(100),
+            ..claim(&dead, "b")
+        };
+        while list.claim_adoption(&soon).await.unwrap() != CLAIMED {
+            list.release_adoption(&dead, "b", GRACE).await.unwrap();
+            ticks.tick().await;
+        }
+    })
+    .await;
+}
+
+async fn a_claim_that_is_given_back_tells_what_has_become_of_the_token(place: &Place) {
+    let list = place.open().await;
+    let (finished, over, revoked) = (foreign("ann"), foreign("ann"), foreign("ann"));
+    let release = async |token: &ForeignToken, grace| list.release_adoption(token, "b", grace).await.unwrap();
+    for token in [&finished, &over, &revoked] {
+        assert_eq!(list.claim_adoption(&claim(token, "b")).await.unwrap(), CLAIMED);
+    }
+    let done = list.adopt(&adopt(&finished), now()).await.unwrap();
+    assert_eq!(release(&finished, GRACE).await, Some(done));
+    let other = adopt(&over);
+    list.adopt(&other, now()).await.unwrap();
+    assert_eq!(
+        release(&over, Duration::ZERO).await,
+        Some(Adoption::Reused(other.family))
+    );
+    list.revoke_token(&revoked.user, &revoked.id, now()).await.unwrap();
+    assert_eq!(release(&revoked, GRACE).await, Some(Adoption::Revoked));
+}
+
 async fn an_adopted_token_gets_the_same_pair_within_the_grace(place: &Place) {
     let list = place.open().await;
     let epoch = list.revoke_user(&user("ann"), now().minus(HOUR)).await.unwrap();
     let token = foreign("ann");
-    assert_eq!(
-        list.claim_adoption(&claim(&token, "a")).await.unwrap(),
-        Adoption::Claimed
-    );
+    assert_eq!(list.claim_adoption(&claim(&token, "a")).await.unwrap(), CLAIMED);
     let adoption = adopt(&token);
     let done = Adoption::Done(adoption.pair.clone(), epoch);
     assert_eq!(list.adopt(&adoption, now()).await.unwrap(), done);
@@ -530,7 +598,11 @@ async fn an_adopted_token_gets_the_same_pair_within_the_grace(place: &Place) {
         done,
         "another one is late"
     );
-    list.release_adoption(&token, "a").await.unwrap();
+    assert_eq!(
+        list.release_adoption(&token, "a", GRACE).await.unwrap(),
+        Some(done.clone())
+    );
+    assert_eq!(list.adoption(&token, GRACE, now()).await.unwrap(), Some(done.clone()));
     for owner in ["a", "b"] {
         assert_eq!(list.claim_adoption(&claim(&token, owner)).await.unwrap(), done);
     }
@@ -542,21 +614,107 @@ async fn an_adopted_token_gets_the_same_pair_within_the_grace(place: &Place) {
         epoch,
     };
     session.refreshed(&list, GRACE).await;
-    let without = Claim {
+}
+
+async fn an_adopted_token_after_the_grace_ends_what_it_has_become(place: &Place) {
+    let list = place.open().await;
+    let (looked_at, claimed) = (foreign("ann"), foreign("ann"));
+    for token in [&looked_at, &claimed] {
+        let adoption = adopt(token);
+        list.adopt(&adoption, now()).await.unwrap();
+        let session = Session {
+            user: token.user.clone(),
+            family: adoption.family.clone(),
+            access: adoption.pair.access,
+            refresh: adoption.pair.refresh,
+            epoch: 0,
+        };
+        let session = session.refreshed(&list, GRACE).await;
+        let reused = if std::ptr::eq(token, &looked_at) {
+            list.adoption(token, Duration::ZERO, now()).await.unwrap().unwrap()
+        } else {
+            let without = Claim {
+                grace: Duration::ZERO,
+                ..claim(token, "b")
+            };
+            list.claim_adoption(&without).await.unwrap()
+        };
+        assert_eq!(reused, Adoption::Reused(adoption.family));
+        assert!(is_refused(&list, &session.access_token()) && is_refused(&list, &session.refresh_token()));
+        assert!(is_refused(&list, &verified(&token.user, &token.id, None, now())));
+        let answer = list.store().rotate(&session.rotation(GRACE), 0).await.unwrap();
+        assert_eq!(answer, Rotated::Refused(Refused::Revoked));
+        // Once is enough: the second time it is a revoked token like any other, in memory and in the store.
+        assert_eq!(
+            list.adoption(token, GRACE, now()).await.unwrap(),
+            Some(Adoption::Revoked)
+        );
+        assert_eq!(
+            list.store().adoption(token, GRACE).await.unwrap(),
+            Some(Adoption::Revoked)
+        );
+    }
+    list.close().await;
+    let list = place.open().await;
+    assert_eq!(list.health().entries, 4);
+}
+
+async fn finishing_again_is_finishing_once(place: &Place) {
+    let list = place.open().await;
+    let token = foreign("ann");
+    let without_grace = |adoption: Adopt| Adopt {
         grace: Duration::ZERO,
-        ..claim(&token, "b")
+        ..adoption
     };
-    assert_eq!(list.claim_adoption(&without).await.unwrap(), Adoption::Spent);
+    let first = without_grace(adopt(&token));
+    let done = Adoption::Done(first.pair.clone(), 0);
+    assert_eq!(list.adopt(&first, now()).await.unwrap(), done);
+    // The answer got lost. Whoever asks again may propose a later pair, and gets the one that is kept.
+    let again = Adopt {
+        pair: successor(&first.family),
+        ..first.clone()
+    };
+    for adoption in [&first, &again] {
+        assert_eq!(list.adopt(adoption, now()).await.unwrap(), done);
+    }
+    let session = Session {
+        user: token.user.clone(),
+        family: first.family.clone(),
+        access: first.pair.access,
+        refresh: first.pair.refresh,
+        epoch: 0,
+    };
+    let session = session.refreshed(&list, GRACE).await;
+    assert_eq!(list.adopt(&again, now()).await.unwrap(), done);
+    session.refreshed(&list, GRACE).await;
+    let other = list.adopt(&without_grace(adopt(&token)), now()).await.unwrap();
+    assert_eq!(other, Adoption::Reused(first.family.clone()), "another family");
+    assert_eq!(list.adopt(&again, now()).await.unwrap(), Adoption::Revoked);
+}
+
+async fn an_adoption_ends_with_the_epoch_of_its_user(place: &Place) {
+    let list = place.open().await;
+    // The gateway's clock is ahead.
+    let token = ForeignToken {
+        issued_at: now().plus(60),
+        ..foreign("ann")
+    };
+    let adoption = adopt(&token);
+    let done = Adoption::Done(adoption.pair.clone(), 0);
+    assert_eq!(list.adopt(&adoption, now()).await.unwrap(), done);
+    list.revoke_user(&token.user, now()).await.unwrap();
+    for owner in ["a", "b"] {
+        let answer = list.claim_adoption(&claim(&token, owner)).await.unwrap();
+        assert_eq!(answer, Adoption::Revoked);
+    }
+    assert_eq!(list.adopt(&adoption, now()).await.unwrap(), Adoption::Revoked);
 }
 
 async fn what_was_revoked_while_the_gateway_was_asked_becomes_no_session(place: &Place) {
     let list = place.open().await;
     let (by_id, by_user) = (foreign("ann"), foreign("bob"));
     for token in [&by_id, &by_user] {
-        assert_eq!(
-            list.claim_adoption(&claim(token, "a")).await.unwrap(),
-            Adoption::Claimed
-        );
+        assert_eq!(list.claim_adoption(&claim(token, "a")).await.unwrap(), CLAIMED);
     }
     list.revoke_token(&by_id.user, &by_id.id, now()).await.unwrap();
     list.revoke_user(&by_user.user, now()).await.unwrap();

@@ -11,8 +11,8 @@ use gateward_auth::{
 
 use super::redis_server::RedisServer;
 use crate::{
-    Adopt, Claim, Clock, Denylist, ForeignToken, NewFamily, Options, RedisOptions, Retention, Rotated, Rotation,
-    Successor, clock, ids, open,
+    Adopt, Adoption, Claim, Clock, Denylist, ForeignToken, NewFamily, Options, RedisOptions, Retention, Rotated,
+    Rotation, Successor, clock, ids, open,
 };
 
 /// Nothing in these tests takes this long, unless it is broken.
@@ -143,12 +143,18 @@ pub(super) fn foreign(user_name: &str) -> ForeignToken {
     }
 }
 
+/// What the first attempt is told.
+pub(super) const CLAIMED: Adoption = Adoption::Claimed { contested: false };
+/// What the next one is told when that one did not finish.
+pub(super) const CONTESTED: Adoption = Adoption::Claimed { contested: true };
+
 /// An attempt to adopt it.
 pub(super) fn claim(token: &ForeignToken, owner: &str) -> Claim {
     Claim {
         token: token.clone(),
         owner: owner.to_owned(),
         lease: Duration::from_secs(30),
+        may_finish: Duration::from_secs(600),
         grace: Duration::from_secs(10),
     }
 }

@@ -42,7 +42,7 @@ impl Endpoints {
         let scopes = next_scopes(token)?;
         match token.family() {
             Some(family) => self.desk.rotate(token, family, scopes, now).await,
-            None => self.adoptions.adopt(&self.desk, policy, token, scopes, raw, now).await,
+            None => self.adoptions.adopt(policy, token, scopes, raw, now).await,
         }
     }
 }

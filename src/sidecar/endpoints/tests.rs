@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
 use futures_util::future::join_all;
@@ -11,13 +10,13 @@ use gateward_auth::{
 };
 use gateward_boot::clock::{Clock, Hands};
 use gateward_boot::metrics::Metrics;
-use gateward_denylist::{Claim, ForeignToken, Retention};
 use gateward_policy::{Policy, Resolution};
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use super::*;
-use crate::gateway::toy::{Reply, Toy};
+use crate::gateway::toy::Toy;
+
+mod adoption;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
@@ -47,6 +46,7 @@ fn tokens() -> Tokens {
 /// Endpoints with a store in a folder of their own.
 struct Bench {
     endpoints: Endpoints,
+    traffic: Arc<Traffic>,
     denylist: Denylist,
     policy: Policy,
     verifier: Verifier,
@@ -63,13 +63,9 @@ impl Bench {
     async fn with(tokens: Tokens, toy: &Toy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let retention = Retention {
-            max_lifetime: tokens.max_lifetime,
-            refresh_ttl: tokens.refresh_ttl,
-            leeway: tokens.leeway,
-        };
-        let denylist = crate::testing::denylist(folder.path(), &clock, retention).await;
+        let denylist = crate::testing::denylist(folder.path(), &clock, tokens.retention()).await;
         let gateway = Arc::new(Toy::gateway(&toy.upstream()).unwrap());
+        let traffic = Arc::new(Traffic::default());
         let metrics = Metrics::new();
         let jwt = JwtMetrics::register(&metrics).unwrap();
         let rules = VerifierRules {
@@ -78,7 +74,8 @@ impl Bench {
             max_lifetime_secs: 24 * 3600,
         };
         Self {
-            endpoints: Endpoints::new(&tokens, signer(), denylist.clone(), gateway, jwt),
+            endpoints: Endpoints::new(&tokens, signer(), denylist.clone(), gateway, Arc::clone(&traffic), jwt),
+            traffic,
             denylist,
             policy: gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE)
                 .unwrap()
@@ -141,7 +138,7 @@ impl Bench {
     fn replica(&self, toy: &Toy) -> Endpoints {
         let gateway = Arc::new(Toy::gateway(&toy.upstream()).unwrap());
         let jwt = JwtMetrics::register(&Metrics::new()).unwrap();
-        Endpoints::new(&tokens(), signer(), self.denylist.clone(), gateway, jwt)
+        Endpoints::new(&tokens(), signer(), self.denylist.clone(), gateway, Arc::default(), jwt)
     }
 
     async fn refresh_at(&self, endpoints: &Endpoints, raw: &str, now: UnixSeconds) -> Result<Pair, EndpointRefusal> {
@@ -540,207 +537,6 @@ async fn an_id_of_somebody_else_an_unknown_one_and_nonsense_are_answered_alike()
         assert_eq!(bench.revoke("OTHER1", id).await.status, 204, "{id:?}");
     }
     assert_eq!(bench.standing(pair.access()), Standing::Clear);
-}
-
-// Adoption
-
-/// A refresh token as SMSGate's server signs it.
-fn foreign(user: &str, id: &str, original_scopes: &str) -> String {
-    let claims = format!(
-        r#"{{"iss":"sms-gate.app","sub":"{user}","exp":{},"iat":{},"jti":"{id}","user_id":"{user}","scopes":["tokens:refresh"]{original_scopes}}}"#,
-        NOW.0 + 3600,
-        NOW.0,
-    );
-    sign(&claims)
-}
-
-fn sign(claims: &str) -> String {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-    use hmac::{Hmac, Mac as _};
-    let signed = format!(
-        "{}.{}",
-        BASE64.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
-        BASE64.encode(claims)
-    );
-    let mut mac = <Hmac<sha2::Sha256> as hmac::digest::KeyInit>::new_from_slice(SECRET).unwrap();
-    mac.update(signed.as_bytes());
-    format!("{signed}.{}", BASE64.encode(mac.finalize().into_bytes()))
-}
-
-const LIST: &str = r#","original_scopes":["messages:list"]"#;
-
-#[tokio::test]
-async fn a_gateways_refresh_token_is_exchanged_once() {
-    let toy = Toy::start(|_head| async { Reply::Answer(201, r#"{"access_token":"theirs"}"#) }).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    let answers = join_all((0..20).map(|_worker| bench.refresh(&raw, NOW))).await;
-    let pairs: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    assert!(pairs.iter().all(|pair| *pair == pairs[0]));
-    assert_eq!(bench.refresh(&raw, NOW).await.unwrap(), pairs[0]);
-    assert_eq!(toy.asked().len(), 1);
-    let access = bench.token(pairs[0].access());
-    assert_eq!(
-        (access.user().as_str(), names(access.scopes())),
-        ("ABC123", vec!["messages:list"])
-    );
-    assert!(access.family().is_some());
-    assert!(!pairs[0].body.to_string().contains("theirs"));
-    bench.refresh(pairs[0].refresh(), NOW).await.unwrap();
-    assert_eq!(toy.asked().len(), 1);
-}
-
-#[tokio::test]
-async fn replicas_that_are_asked_at_once_adopt_a_token_once_and_give_the_same_pair() {
-    let toy = Toy::answering(201).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let replicas = [bench.replica(&toy), bench.replica(&toy), bench.replica(&toy)];
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    let asking = replicas.iter().cycle().take(12);
-    let answers = join_all(asking.map(|replica| bench.refresh_at(replica, &raw, NOW))).await;
-    let pairs: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    assert!(pairs.iter().all(|pair| *pair == pairs[0]));
-    assert_eq!(toy.asked().len(), 1);
-    assert_eq!(bench.refresh(&raw, NOW.plus(9)).await.unwrap(), pairs[0]);
-    let late = bench.refresh(&raw, NOW.plus(10)).await.unwrap_err();
-    assert_eq!(late, unauthorized("refresh_adopted_before"));
-    assert_eq!(toy.asked().len(), 1);
-}
-
-/// A claim of a replica that crashes before it has asked the gateway.
-async fn crash(bench: &Bench, raw: &str) {
-    let token = bench.token(raw);
-    let claim = Claim {
-        token: ForeignToken {
-            user: token.user().clone(),
-            id: token.id().clone(),
-            issued_at: token.issued_at(),
-            expires_at: token.expires_at(),
-        },
-        owner: "crashed".to_owned(),
-        lease: Duration::from_secs(30),
-        grace: Duration::from_secs(10),
-    };
-    bench.denylist.claim_adoption(&claim).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_replica_that_crashes_over_a_token_costs_nobody_the_session() {
-    let toy = Toy::answering(201).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    crash(&bench, &raw).await;
-    bench.refresh(&raw, NOW.plus(30)).await.unwrap();
-    assert_eq!(toy.asked().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn whoever_waits_for_another_replica_in_vain_is_told_to_come_again() {
-    let toy = Toy::answering(201).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    crash(&bench, &raw).await;
-    let refusal = bench.refresh(&raw, NOW).await.unwrap_err();
-    assert_eq!(refusal, EndpointRefusal::Unavailable("adoption_busy"));
-    assert!(toy.asked().is_empty());
-}
-
-#[tokio::test]
-async fn what_is_revoked_while_the_gateway_is_asked_becomes_no_session() {
-    let asked = Arc::new(Notify::new());
-    let go = Arc::new(Notify::new());
-    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&go));
-    let toy = Toy::start(move |_head| {
-        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
-        async move {
-            tell.notify_one();
-            wait.notified().await;
-            Reply::Answer(201, "{}")
-        }
-    })
-    .await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let user = UserId::parse("ABC123").unwrap();
-    for id in ["abcdefghijklmnopqrstu", "ABCDEFGHIJKLMNOPQRSTU"] {
-        let raw = foreign("ABC123", id, LIST);
-        let revoke = async {
-            asked.notified().await;
-            if id.starts_with('a') {
-                bench.revoke("ABC123", id).await;
-            } else {
-                bench.denylist.revoke_user(&user, NOW).await.unwrap();
-            }
-            go.notify_one();
-        };
-        let (adopted, ()) = tokio::join!(bench.refresh(&raw, NOW), revoke);
-        assert_eq!(adopted.unwrap_err(), unauthorized("refresh_revoked"), "{id}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_gateway_refuses_stays_dead() {
-    for status in [401, 404, 501] {
-        let toy = Toy::answering(status).await;
-        let bench = Bench::with(tokens(), &toy).await;
-        let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-        for _ in 0..2 {
-            let refusal = bench.refresh(&raw, NOW).await.unwrap_err();
-            assert_eq!(refusal, unauthorized("gateway_refused_refresh"));
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_gateway_that_is_away_leaves_the_token_for_another_try() {
-    let times = Arc::new(AtomicUsize::new(0));
-    let toy = Toy::start(move |_head| {
-        let status = if times.fetch_add(1, Ordering::SeqCst) == 0 {
-            503
-        } else {
-            201
-        };
-        async move { Reply::Answer(status, "{}") }
-    })
-    .await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    let refusal = bench.refresh(&raw, NOW).await.unwrap_err();
-    assert_eq!(refusal, EndpointRefusal::Unavailable("gateway_unexpected_status"));
-    bench.refresh(&raw, NOW).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_token_without_original_scopes_gets_nothing() {
-    let toy = Toy::answering(201).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    for original in [
-        "",
-        r#","original_scopes":[]"#,
-        r#","original_scopes":["tokens:refresh"]"#,
-    ] {
-        let raw = foreign("ABC123", "abcdefghijklmnopqrstu", original);
-        assert_eq!(
-            bench.refresh(&raw, NOW).await.unwrap_err(),
-            unauthorized("no_original_scopes"),
-            "{original}"
-        );
-    }
-    assert!(toy.asked().is_empty());
-}
-
-#[tokio::test]
-async fn a_client_that_goes_away_does_not_stop_an_adoption() {
-    let toy = Toy::answering(201).await;
-    let bench = Bench::with(tokens(), &toy).await;
-    let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
-    {
-        let mut left = Box::pin(bench.refresh(&raw, NOW));
-        assert!(futures_util::poll!(&mut left).is_pending());
-    }
-    // The adoption goes on in its own task; whoever comes again waits for its result.
-    bench.refresh(&raw, NOW).await.unwrap();
-    assert_eq!(toy.asked().len(), 1);
 }
 
 // What leaves

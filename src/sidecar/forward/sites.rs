@@ -23,7 +23,7 @@ use crate::config::UpstreamUrl;
 const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
 const LOOK_UP_SOON: Duration = Duration::from_secs(1);
 /// Most addresses that one request tries.
-const MAX_ATTEMPTS: usize = 3;
+pub(crate) const MAX_ATTEMPTS: usize = 3;
 
 /// All the places where the gateway may be.
 #[derive(Debug)]

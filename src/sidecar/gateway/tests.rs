@@ -34,7 +34,8 @@ async fn check(upstream: &Upstream, login: &Login) -> Result<LoginAnswer, Gatewa
 
 async fn exchange(toy: &Toy) -> Result<Exchange, GatewayError> {
     let gateway = Toy::gateway(&toy.upstream()).unwrap();
-    gateway.exchange(policy().refresh_exchange().unwrap(), "a.b.c").await
+    let turn = gateway.turn().await.unwrap();
+    turn.exchange(policy().refresh_exchange().unwrap(), "a.b.c").await
 }
 
 #[tokio::test]
@@ -184,6 +185,24 @@ async fn an_exchange_is_never_asked_for_twice() {
     assert_eq!(toy.asked().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_exchange_takes_no_longer_than_it_may() {
+    let toy = Toy::start(|_head| async { Reply::Silence }).await;
+    let mut patient = toy.upstream();
+    patient.urls = vec![toy.url(); 5];
+    let gateway = Toy::gateway(&patient).unwrap();
+    assert_eq!(gateway.longest(), Duration::from_secs(30));
+    let began = tokio::time::Instant::now();
+    let turn = gateway.turn().await.unwrap();
+    // Time is not real here: whether it was the connection or the answer that took too long does not matter.
+    let answer = turn.exchange(policy().refresh_exchange().unwrap(), "a.b.c").await;
+    assert!(
+        matches!(answer, Err(GatewayError::TimedOut | GatewayError::Unreachable)),
+        "{answer:?}"
+    );
+    assert!(began.elapsed() <= gateway.longest(), "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn an_exchange_presents_the_token_and_an_empty_body() {
     let toy = Toy::answering(201).await;
@@ -198,13 +217,15 @@ async fn an_exchange_presents_the_token_and_an_empty_body() {
 }
 
 #[tokio::test]
-async fn a_gateway_without_the_endpoint_refuses_and_one_in_trouble_says_nothing() {
-    for status in [400, 401, 403, 404, 405, 501] {
-        assert_eq!(
-            exchange(&Toy::answering(status).await).await,
-            Ok(Exchange::Refused),
-            "{status}"
-        );
+async fn a_gateway_refuses_a_token_or_has_no_such_endpoint_or_is_in_trouble() {
+    for (statuses, meaning) in [
+        ([400, 401, 403], Exchange::Refused),
+        ([404, 405, 501], Exchange::Nowhere),
+    ] {
+        for status in statuses {
+            let answer = exchange(&Toy::answering(status).await).await;
+            assert_eq!(answer, Ok(meaning), "{status}");
+        }
     }
     for status in [204, 302, 408, 429, 500, 502, 503] {
         let answer = exchange(&Toy::answering(status).await).await;

@@ -9,7 +9,7 @@ use gateward_auth::{Hs256Key, Signer, Verifier};
 use gateward_boot::clock::Clock;
 use gateward_boot::folder;
 use gateward_boot::metrics::Metrics;
-use gateward_denylist::{Denylist, Options, RedisOptions, Retention};
+use gateward_denylist::{Denylist, Options, RedisOptions};
 use gateward_policy::Policy;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::Acceptor;
@@ -73,6 +73,7 @@ struct Made {
     denylist: Denylist,
     authenticator: Arc<Authenticator>,
     endpoints: Endpoints,
+    traffic: Arc<Traffic>,
 }
 
 pub(super) async fn build(
@@ -112,7 +113,15 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
     let gateway = Arc::new(gateway);
     let authenticator = authenticator(config, &policy, &gateway, &denylist)?;
     let signer = Signer::new(key(config)?, config.tokens.issuer.clone());
-    let endpoints = Endpoints::new(&config.tokens, signer, denylist.clone(), gateway, jwt_metrics.clone());
+    let traffic = Arc::new(Traffic::default());
+    let endpoints = Endpoints::new(
+        &config.tokens,
+        signer,
+        denylist.clone(),
+        gateway,
+        Arc::clone(&traffic),
+        jwt_metrics.clone(),
+    );
     Ok(Made {
         policy,
         accounts,
@@ -130,12 +139,13 @@ async fn make(config: &Config, clock: &Clock) -> Result<Made, StartError> {
         denylist,
         authenticator,
         endpoints,
+        traffic,
     })
 }
 
 /// Hands everybody what they need. Nothing can go wrong any more.
 fn assemble(config: &Config, clock: Clock, started: SystemTime, files: WatchedFiles, made: Made) -> Parts {
-    let traffic = Arc::new(Traffic::default());
+    let traffic = made.traffic;
     made.observer
         .watch(&made.metrics, Arc::clone(&traffic), made.denylist.clone());
     let edition = made.observer.edition(Arc::new(made.policy), made.accounts);
@@ -250,12 +260,7 @@ async fn open_denylist(config: &Config, clock: &Clock) -> Result<Denylist, Start
             Options::Redis(options)
         }
     };
-    let retention = Retention {
-        max_lifetime: config.tokens.max_lifetime,
-        refresh_ttl: config.tokens.refresh_ttl,
-        leeway: config.tokens.leeway,
-    };
-    Ok(gateward_denylist::open(options, clock.reader(), retention).await?)
+    Ok(gateward_denylist::open(options, clock.reader(), config.tokens.retention()).await?)
 }
 
 fn front_door(
