@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::client::request;
-use crate::people::{MESSAGE, People, REPORTS};
+use crate::people::{Credential, MESSAGE, People, REPORTS};
 use crate::seed::Batch;
 
 const USER: &str = "/api/3rdparty/v1";
@@ -15,7 +15,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     method: &'static str,
     path: String,
-    authorization: String,
+    credential: Credential,
     body: Body,
     /// Of every answer.
     pub(crate) status: u16,
@@ -46,7 +46,7 @@ pub(crate) enum Target {
 impl Case {
     /// The requests of a round, sent in turn.
     pub(crate) fn requests(&self, round: usize) -> Vec<Vec<u8>> {
-        let one = |body: &str| request(self.method, &self.path, &self.authorization, body);
+        let one = |body: &str| request(self.method, &self.path, &self.credential.of_client, body);
         match self.body {
             Body::None => vec![one("")],
             Body::Message => vec![one(MESSAGE)],
@@ -54,6 +54,16 @@ impl Case {
                 let first = round as u64 * REPORTS + 1;
                 (first..first + REPORTS).map(|number| one(&report(number))).collect()
             }
+        }
+    }
+
+    /// The same for a core without a sidecar; `None`: they can be sent once only.
+    pub(crate) fn requests_to_core(&self) -> Option<Vec<Vec<u8>>> {
+        let one = |body: &str| request(self.method, &self.path, &self.credential.of_sidecar, body);
+        match self.body {
+            Body::None => Some(vec![one("")]),
+            Body::Message => Some(vec![one(MESSAGE)]),
+            Body::Reports => None,
         }
     }
 
@@ -80,11 +90,11 @@ pub(crate) fn all(people: &People) -> Vec<Case> {
     let settings = format!("{USER}/settings");
     let devices = format!("{USER}/devices");
     let list = format!("{USER}/messages?limit=20");
-    let post = |name, authorization| Case {
+    let post = |name, credential| Case {
         method: "POST",
         body: Body::Message,
         status: 202,
-        ..Case::get(name, &format!("{USER}/messages"), authorization)
+        ..Case::get(name, &format!("{USER}/messages"), credential)
     };
     vec![
         post("POST message, JWT", &people.poster.bearer).within(776.0, 715.0, 1.0 / 3.0, Some(0.6)),
@@ -112,12 +122,12 @@ pub(crate) fn all(people: &People) -> Vec<Case> {
 
 impl Case {
     /// A reading without a target.
-    fn get(name: &'static str, path: &str, authorization: &str) -> Self {
+    fn get(name: &'static str, path: &str, credential: &Credential) -> Self {
         Self {
             name,
             method: "GET",
             path: path.to_owned(),
-            authorization: authorization.to_owned(),
+            credential: credential.clone(),
             body: Body::None,
             status: 200,
             reference: None,

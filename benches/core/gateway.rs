@@ -7,11 +7,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::support::bare;
 use crate::support::mariadb::MariaDb;
 use crate::support::process::{self, CpuTime, Running};
 
 /// Between sidecar and core.
-const MINT_SECRET: &str = "benchmark-minting-secret-0123456789";
+pub(crate) const MINT_SECRET: &str = "benchmark-minting-secret-0123456789";
 /// Of the clients' tokens.
 const TOKEN_SECRET: &str = "benchmark-tokens-secret-0123456789a";
 const DATABASE: &str = "bench";
@@ -31,7 +32,10 @@ pub(crate) enum Backend {
 pub(crate) struct Gateway {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
+    /// The same with a bare proxy instead of the sidecar.
+    pub(crate) past_sidecar: SocketAddr,
     sidecar: Running,
+    bare: Running,
     core: Running,
     server: Option<Server>,
     folder: TempDir,
@@ -45,6 +49,7 @@ struct Server {
 /// What each process has used so far.
 pub(crate) struct Spent {
     sidecar: CpuTime,
+    bare: CpuTime,
     core: CpuTime,
     database: CpuTime,
 }
@@ -53,6 +58,8 @@ pub(crate) struct Spent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) sidecar: f64,
+    /// Of the bare proxy; not a number if it was not there.
+    pub(crate) bare: f64,
     pub(crate) core: f64,
     pub(crate) database: f64,
 }
@@ -66,20 +73,33 @@ pub(crate) struct Memory {
 
 impl Gateway {
     /// Starts everything with an empty database and waits until it listens.
-    pub(crate) fn start(backend: Backend) -> Self {
+    ///
+    /// `forgetful`: the core keeps no message in memory.
+    pub(crate) fn start(backend: Backend, forgetful: bool) -> Self {
         let folder = process::folder();
         let server = (backend == Backend::MariaDb).then(Server::start);
         let url = server.as_ref().map(|server| server.mariadb.url(DATABASE));
         let inner = process::free_address();
-        let core = core(inner, &url.unwrap_or("sqlite://core.db".to_owned()));
+        let mut core = core(inner, &url.unwrap_or("sqlite://core.db".to_owned()));
+        if forgetful {
+            core.env("MESSAGES__CACHE_TTL_SECONDS", "0");
+        }
         let mut core = Running::start(core, folder.path(), "core.log");
         core.wait_for(inner);
         let address = process::free_address();
         let mut sidecar = Running::start(sidecar(folder.path(), address, inner), folder.path(), "sidecar.log");
         sidecar.wait_for(address);
+        let past_sidecar = process::free_address();
+        // As many threads as the sidecar has by itself.
+        let threads = std::thread::available_parallelism().expect("processors").get();
+        let bare = bare::command(false, threads, past_sidecar, inner);
+        let mut bare = Running::start(bare, folder.path(), "bare.log");
+        bare.wait_for(past_sidecar);
         Self {
             address,
+            past_sidecar,
             sidecar,
+            bare,
             core,
             server,
             folder,
@@ -91,6 +111,7 @@ impl Gateway {
         let database = self.server.as_ref().map(|server| CpuTime::of(server.id));
         Spent {
             sidecar: self.sidecar.cpu_time(),
+            bare: self.bare.cpu_time(),
             core: self.core.cpu_time(),
             database: database.unwrap_or_default(),
         }
@@ -168,6 +189,7 @@ impl Spent {
         let each = |now: &CpuTime, before: &CpuTime| now.since(before) as f64 / requests as f64 / 1000.0;
         Cost {
             sidecar: each(&self.sidecar, &before.sidecar),
+            bare: each(&self.bare, &before.bare),
             core: each(&self.core, &before.core),
             database: each(&self.database, &before.database),
         }
@@ -184,6 +206,7 @@ impl Cost {
         };
         Self {
             sidecar: of(|cost| cost.sidecar),
+            bare: of(|cost| cost.bare),
             core: of(|cost| cost.core),
             database: of(|cost| cost.database),
         }
@@ -194,8 +217,8 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "sidecar {:6.1}, core {:6.1}, database {:6.1} us/request",
-            self.sidecar, self.core, self.database
+            "sidecar {:6.1} (bare proxy {:6.1}), core {:6.1}, database {:6.1} us/request",
+            self.sidecar, self.bare, self.core, self.database
         )
     }
 }

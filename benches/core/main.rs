@@ -3,9 +3,11 @@
 //!     cargo bench --bench core                       SQLite
 //!     cargo bench --bench core -- --mariadb          a private MariaDB
 //!     cargo bench --bench core -- --rows 1000000     SQLite: list and pull with 1,000 and with so many rows
+//!     cargo bench --bench core -- --forgetful        the core keeps no message in memory
 //!
 //! Both binaries run with their defaults, the shipped policy and minted tokens, and nothing is pinned: as the reference
-//! was measured. The cases take turns in every round, in the other direction every other round; CPU time is the kernel's
+//! was measured. Each case runs a second time with a bare Pingora proxy in the sidecar's place, with the credential that the
+//! sidecar would make: what is left of a difference is ours. The cases take turns in every round, in the other direction every other round; CPU time is the kernel's
 //! own account of each process between two instants, divided by the requests answered in between, and the median of the
 //! rounds is quoted. Everything stays on 127.0.0.1 and ends by itself.
 
@@ -22,6 +24,7 @@ mod seed;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cases::Case;
@@ -37,6 +40,8 @@ struct Plan {
     rounds: usize,
     length: Duration,
     backend: Backend,
+    /// No message is kept in memory: every list and pull reads its rows.
+    forgetful: bool,
     /// Compare tables of 1,000 and of so many rows instead.
     rows: Option<u64>,
     /// After the rounds, post until there are so many messages.
@@ -62,6 +67,7 @@ impl Plan {
             } else {
                 Backend::Sqlite
             },
+            forgetful: arguments.iter().any(|argument| argument == "--forgetful"),
             rows: number("--rows"),
             messages: number("--messages").unwrap_or(0),
             only: value("--only").cloned().unwrap_or_default(),
@@ -70,11 +76,12 @@ impl Plan {
 }
 
 fn main() {
+    support::bare::serve_if_asked();
     let plan = Plan::read();
     if let Some(count) = plan.rows {
         return rows::compare(count, plan.rounds, plan.length);
     }
-    let gateway = Gateway::start(plan.backend);
+    let gateway = Gateway::start(plan.backend, plan.forgetful);
     let at_start = gateway.memory();
     let people = People::settle(&gateway, plan.rounds);
     let cases: Vec<Case> = cases::all(&people)
@@ -107,7 +114,17 @@ fn measure_all(gateway: &Gateway, cases: &[Case], rounds: usize, length: Duratio
 
 fn measure(gateway: &Gateway, case: &Case, round: usize, length: Duration) -> Cost {
     let requests = case.requests(round);
-    let mut traffic = Traffic::open(gateway.address, case.connections(), &requests, case.status);
+    let cost = load(gateway, gateway.address, case, &requests, length);
+    let bare = case.requests_to_core();
+    let bare = bare.map(|requests| load(gateway, gateway.past_sidecar, case, &requests, length).bare);
+    Cost {
+        bare: bare.unwrap_or(f64::NAN),
+        ..cost
+    }
+}
+
+fn load(gateway: &Gateway, address: SocketAddr, case: &Case, requests: &[Vec<u8>], length: Duration) -> Cost {
+    let mut traffic = Traffic::open(address, case.connections(), requests, case.status);
     traffic.run(WARM_UP);
     let before = gateway.spent();
     let mut answered = traffic.run(length);

@@ -13,8 +13,11 @@ pub(crate) fn cases(backend: Backend, cases: &[Case], costs: &[Vec<Cost>]) {
         "\nCPU us per request, medians of {} rounds, {backend:?}:\n",
         costs[0].len()
     );
-    println!("| case | sidecar | core | sidecar + core | database | reference: server + database | target | met |");
-    println!("|---|---:|---:|---:|---:|---:|---:|---|");
+    println!(
+        "| case | sidecar | bare proxy in its place | core | sidecar + core | database | \
+         reference: server + database | target | met |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---|");
     for (case, own) in cases.iter().zip(&medians) {
         let reference = case
             .reference
@@ -31,8 +34,13 @@ pub(crate) fn cases(backend: Backend, cases: &[Case], costs: &[Vec<Cost>]) {
             Backend::Sqlite => "in the core".to_owned(),
             Backend::MariaDb => format!("{:.0}", own.database),
         };
+        let bare = if own.bare.is_nan() {
+            "-".to_owned()
+        } else {
+            format!("{:.0}", own.bare)
+        };
         println!(
-            "| {} | {:.0} | {:.0} | {:.0} | {database} | {reference} | {} | {} |",
+            "| {} | {:.0} | {bare} | {:.0} | {:.0} | {database} | {reference} | {} | {} |",
             case.name,
             own.sidecar,
             own.core,

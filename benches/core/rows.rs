@@ -17,7 +17,7 @@ pub(crate) fn compare(rows: u64, rounds: usize, length: Duration) {
 
 /// In each of which nine of ten messages were delivered, and the others wait.
 fn in_table_of(rows: u64, rounds: usize, length: Duration) -> Vec<(&'static str, Cost)> {
-    let gateway = Gateway::start(Backend::Sqlite);
+    let gateway = Gateway::start(Backend::Sqlite, true);
     let (reader, owner) = (Person::register(&gateway), Person::register(&gateway));
     seed::add(&gateway.database(), &Batch::pending(&reader.device, "few", 20));
     seed::add(&gateway.database(), &Batch::delivered(&owner.device, "many", rows - 20));

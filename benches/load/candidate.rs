@@ -9,7 +9,7 @@ use base64::Engine as _;
 use gateward_auth::{AccessClaims, FamilyId, Hs256Key, Scope, Secret, Signer, TokenId, UnixSeconds, UserId};
 use tempfile::TempDir;
 
-use crate::bare;
+use crate::support::bare;
 use crate::support::process::{CpuTime, Running, folder, free_address, pin_to};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -61,8 +61,8 @@ impl Candidate {
         let folder = folder();
         let address = free_address();
         let command = match kind {
-            Kind::BarePingora => proxy(bare::ARGUMENT, address, upstream),
-            Kind::LimitedPingora => proxy(bare::LIMITED_ARGUMENT, address, upstream),
+            Kind::BarePingora => bare::command(false, 1, address, upstream),
+            Kind::LimitedPingora => bare::command(true, 1, address, upstream),
             Kind::OneJwt | Kind::Jwt | Kind::Basic | Kind::Refusal => {
                 sidecar(folder.path().join("gateward.yaml"), address, upstream)
             }
@@ -110,12 +110,6 @@ impl Candidate {
     pub(crate) fn cpu_time(&self) -> CpuTime {
         self.process.cpu_time()
     }
-}
-
-fn proxy(mode: &str, address: SocketAddr, upstream: SocketAddr) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("own path"));
-    command.args([mode, &address.to_string(), &upstream.to_string()]);
-    command
 }
 
 /// The real binary with one worker, the shipped policy, minted tokens and no line per request: as the bare proxy.

@@ -11,7 +11,6 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on ends")]
 #![expect(clippy::indexing_slicing, reason = "fixed tables")]
 
-mod bare;
 mod candidate;
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,6 +18,7 @@ mod support;
 use std::time::Duration;
 
 use candidate::{Candidate, Kind};
+use support::bare;
 use support::process::pin_to;
 use support::traffic::{Traffic, Upstream};
 
@@ -41,12 +41,8 @@ struct Plan {
 }
 
 fn main() {
+    bare::serve_if_asked();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, listen, upstream] = &arguments[..]
-        && [bare::ARGUMENT, bare::LIMITED_ARGUMENT].contains(&mode.as_str())
-    {
-        return bare::serve(listen, upstream, mode == bare::LIMITED_ARGUMENT);
-    }
     let number = |name: &str| {
         let place = arguments.iter().position(|argument| argument == name)?;
         arguments.get(place + 1)?.parse().ok()

@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
+pub(crate) mod bare;
 #[path = "../../tests/support/mariadb.rs"]
 pub(crate) mod mariadb;
 pub(crate) mod process;
