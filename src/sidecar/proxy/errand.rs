@@ -61,12 +61,13 @@ impl Passage {
     ) -> pingora::Result<bool> {
         let limit = pass.terms.body_limit.unwrap_or(self.limits.body).min(LONGEST_BODY);
         context.stage.admit(pass);
-        let answered = match self.errands.enter().await {
-            Ok(slot) => match body::collect(session, limit, self.timeouts.body).await {
-                Ok(body) => self.send_errand(session, context, edition, body, slot).await,
-                Err(refusal) => Err(refusal),
+        // The body comes first: a client that does not send it keeps nobody else from changing a password.
+        let answered = match body::collect(session, limit, self.timeouts.body).await {
+            Ok(body) => match self.errands.enter().await {
+                Ok(slot) => self.send_errand(session, context, edition, body, slot).await,
+                Err(Full) => Err(Refusal::Busy),
             },
-            Err(Full) => Err(Refusal::Busy),
+            Err(refusal) => Err(refusal),
         };
         match answered {
             Ok((header, body)) => delivery::pass_on(session, header, body).await.map(|()| true),

@@ -201,6 +201,21 @@ async fn so_many_changes_may_be_under_way_and_short_ones_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_send_their_change_keep_nobody_from_making_one() {
+    let sidecar = Sidecar::start(&gateway().await).await;
+    let head = request(CHANGE, &["Content-Length: 2", "Expect: 100-continue"]);
+    let mut stalled = Vec::new();
+    for _ in 0..70 {
+        let mut line = sidecar.connect().await;
+        line.say(&head).await;
+        // It is waited for with its body.
+        assert_eq!(line.hear().await.status, 100);
+        stalled.push(line);
+    }
+    change(&sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_whose_outcome_is_not_known_ends_the_tokens_of_the_user_who_asked() {
     let toy = Toy::new(|asked| {
         if asked.line().starts_with("PUT ") {
