@@ -6,7 +6,9 @@
 //! credentials.
 
 mod head;
+mod preface;
 pub(crate) mod share;
+mod stand_in;
 pub(crate) mod traffic;
 
 use std::panic::AssertUnwindSafe;
@@ -127,6 +129,13 @@ impl FrontDoor {
         session
     }
 
+    /// HTTP/2 that was settled on within TLS.
+    async fn serve_settled_http2(&self, stream: Stream, stopping: &ShutdownWatch) {
+        if let Some(stream) = preface::hear(stream, self.timeouts.head).await {
+            self.proxy.process_new(stream, stopping).await;
+        }
+    }
+
     /// HTTP/2 with prior knowledge. Pingora looks for the preface itself, so what was read is put back.
     async fn serve_http2(&self, stream: Stream, read: &[u8], stopping: &ShutdownWatch) {
         // Without TLS a stream is a plain socket; nothing else can carry the preface here.
@@ -178,7 +187,7 @@ impl ServerApp for FrontDoor {
         // A panic ends the connection that it happened on and nothing else; those in our own code are answered before
         // they get here (see `proxy`).
         let served = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            AssertUnwindSafe(async { drop(self.proxy.process_new(stream, shutdown).await) })
+            AssertUnwindSafe(self.serve_settled_http2(stream, shutdown))
                 .catch_unwind()
                 .await
         } else {

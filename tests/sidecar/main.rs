@@ -23,3 +23,4 @@ mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod tls;

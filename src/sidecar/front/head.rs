@@ -12,11 +12,10 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, Sleep};
 
+use super::preface::PREFACE;
 use crate::framing::{BodyLength, Head, Scanner};
 use crate::reply::Refusal;
 
-/// What an HTTP/2 client says first (RFC 9113 §3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Room for an ordinary head; one read takes it all.
 const FIRST_READ: usize = 4096;
 

@@ -8,16 +8,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use async_trait::async_trait;
 use bytes::BytesMut;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use pingora::protocols::Stream;
+use tokio::io::{AsyncRead, ReadBuf};
 
+use super::stand_in::impl_all_but_reading;
 use crate::framing::{BodyLength, Chunks, Malformed};
 
 /// What is read of requests whose turn has not come, in bytes. Beyond it their client has to wait.
@@ -190,76 +185,8 @@ fn nonsense(malformed: Malformed) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, malformed)
 }
 
-/// Writing is the request's own business, whatever was read.
-impl AsyncWrite for Share {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
-    }
-}
-
-#[async_trait]
-impl Shutdown for Share {
-    async fn shutdown(&mut self) {
-        self.connection.shutdown().await;
-    }
-}
-
-impl UniqueID for Share {
-    fn id(&self) -> UniqueIDType {
-        self.connection.id()
-    }
-}
-
-impl Ssl for Share {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.connection.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.connection.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Share {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.connection.get_timing_digest()
-    }
-}
-
-impl GetProxyDigest for Share {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.connection.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Share {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.connection.get_socket_digest()
-    }
-}
-
-/// Nobody looks ahead: what comes first was read already.
-impl Peek for Share {}
+// Writing is the request's own business, whatever was read. Nobody looks ahead: what comes first was read already.
+impl_all_but_reading!(Share);
 
 #[cfg(test)]
 mod tests;
