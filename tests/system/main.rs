@@ -19,3 +19,4 @@ mod reference;
 mod replicas;
 #[path = "../support/mod.rs"]
 mod support;
+mod welcome;

@@ -4,6 +4,7 @@ mod arguments;
 mod phone;
 mod sidecar;
 mod up;
+mod welcome;
 
 use std::io::Write as _;
 use std::process::ExitCode;

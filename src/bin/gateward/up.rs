@@ -1,6 +1,5 @@
 //! `gateward up`: sidecar and core in one process, for an operator who has nothing yet.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -12,11 +11,12 @@ use gateward_boot::secrets;
 use gateward_core::config::{self as core, AccountNeed, Mode};
 use gateward_sidecar::check;
 use gateward_sidecar::config::{Config, Provided, Source, UpstreamUrl};
-use gateward_sidecar::server::{self, Bound, Orders};
+use gateward_sidecar::server::{self, Orders};
 use tokio::sync::oneshot;
 
 use crate::report;
 use crate::sidecar::{ended, obey, open, prepare};
+use crate::welcome::Welcome;
 
 /// Starts both and serves until a signal asks to stop. What is not configured is made in the data folder.
 pub(crate) fn up(config: Option<&Path>) -> Exit {
@@ -151,61 +151,4 @@ fn wrong(problems: Vec<gateward_document::Diagnostic>) -> (Vec<String>, Exit) {
 
 fn kept(error: secrets::SecretError) -> (Vec<String>, Exit) {
     (vec![error.to_string()], Exit::Unavailable)
-}
-
-/// The first words to a new operator, with lines to copy.
-struct Welcome {
-    /// The registration key; `None` where anybody may register.
-    private_token: Option<String>,
-}
-
-impl Welcome {
-    fn of(core: &core::Config) -> Self {
-        let token = core
-            .gateway
-            .private_token
-            .as_ref()
-            .map(|token| String::from_utf8_lossy(token.expose()).into_owned());
-        let is_public = matches!(core.gateway.mode, Mode::Public);
-        Self {
-            private_token: token.filter(|_| !is_public),
-        }
-    }
-
-    fn print(&self, bound: Bound, is_tls: bool) {
-        let scheme = if is_tls { "https" } else { "http" };
-        let url = format!("{scheme}://{}", bound.public);
-        let (register, phone) = match &self.private_token {
-            Some(key) => (
-                format!(" -H 'Authorization: Bearer {key}'"),
-                format!(" --private-token {key}"),
-            ),
-            None => (String::new(), String::new()),
-        };
-        let words = format!(
-            "\
-Gateward is up: {url}  (health, metrics and status: http://{admin})
-
-Register a device (a phone does the same with the address {url}/api/mobile/v1{with_key}):
-
-  curl -s {url}/api/mobile/v1/device{register} -H 'Content-Type: application/json' -d '{{\"name\":\"Maker/Model\"}}'
-
-or let a simulated phone register, which also delivers what is sent to it:
-
-  target/release/gateward phone --url {url}{phone}
-
-Get a token with the login and password that the answer tells:
-
-  curl -s -u LOGIN:PASSWORD {url}/api/3rdparty/v1/auth/token -H 'Content-Type: application/json' -d '{{\"scopes\":[\"messages:send\",\"messages:read\"]}}'
-
-Send a message with its access_token:
-
-  curl -s {url}/api/3rdparty/v1/messages -H 'Authorization: Bearer ACCESS_TOKEN' -H 'Content-Type: application/json' -d '{{\"textMessage\":{{\"text\":\"hello\"}},\"phoneNumbers\":[\"+79990001234\"]}}'
-",
-            admin = bound.admin,
-            with_key = self.private_token.as_ref().map(|_| " and this key").unwrap_or_default(),
-        );
-        // A reader who has seen enough is no reason to end.
-        let _ = writeln!(std::io::stdout(), "{words}");
-    }
 }
