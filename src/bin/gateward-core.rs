@@ -10,7 +10,7 @@ use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
 use gateward_boot::logs;
 use gateward_boot::signals::Signals;
-use gateward_core::config::{AccountNeed, Config, Provided, Source};
+use gateward_core::config::{Config, Provided, PushNeed, Source};
 use gateward_core::{RunError, is_alive, migrate, run, work};
 
 /// 8 % less CPU time per request than the system's allocator, at some memory (benches/README.md).
@@ -73,9 +73,9 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Err(problem) => return report([problem], Exit::Config),
     };
     let provided = Provided {
-        account: match command {
-            Command::Run => AccountNeed::Required,
-            Command::Worker | Command::Health | Command::Migrate => AccountNeed::Unused,
+        push: match command {
+            Command::Run => PushNeed::Required,
+            Command::Worker | Command::Health | Command::Migrate => PushNeed::Unused,
         },
         ..Provided::default()
     };

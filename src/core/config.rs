@@ -18,7 +18,7 @@ mod read;
 mod source;
 
 pub use fcm::{AccountError, Fcm, ServiceAccount};
-pub use source::{AccountNeed, Provided, Source};
+pub use source::{Provided, PushNeed, Source};
 
 /// A configuration without errors.
 #[derive(Clone, Debug)]
@@ -87,8 +87,8 @@ pub struct Gateway {
     pub mode: Mode,
     /// `gateway.private_token`; `None` when empty. Registration asks for it in private mode.
     pub private_token: Option<Secret>,
-    /// `gateway.upstream_url`: the public cloud that relays pushes in private mode.
-    pub upstream_url: String,
+    /// `gateway.upstream_url`: the public cloud that relays pushes in private mode; `None`: push is off there.
+    pub upstream_url: Option<String>,
 }
 
 /// `gateway.mode`

@@ -309,7 +309,7 @@ pub(crate) fn config(url: DatabaseUrl) -> Config {
         gateway: Gateway {
             mode: Mode::Public,
             private_token: Some(Secret::new(PRIVATE_TOKEN)),
-            upstream_url: "https://api.sms-gate.app/upstream/v1".into(),
+            upstream_url: Some("https://api.sms-gate.app/upstream/v1".into()),
         },
         http: Http {
             listen: "127.0.0.1:0".parse().unwrap(),

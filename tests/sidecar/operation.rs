@@ -37,7 +37,6 @@ fn a_reader_of_the_welcome_who_leaves_ends_nothing() {
         .current_dir(folder.path())
         .env_clear()
         .envs(["GATEWARD__LISTEN", "GATEWARD__ADMIN", "HTTP__LISTEN"].map(|name| (name, "127.0.0.1:0")))
-        .env("GATEWAY__UPSTREAM_URL", "http://127.0.0.1:0")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -7,8 +7,8 @@ use gateward_auth::Secret;
 use gateward_boot::clock::Clock;
 use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
-use gateward_boot::secrets;
-use gateward_core::config::{self as core, AccountNeed, Mode};
+use gateward_boot::{logs, secrets};
+use gateward_core::config::{self as core, Mode, PushNeed};
 use gateward_sidecar::check;
 use gateward_sidecar::config::{Config, Provided, Source, UpstreamUrl};
 use gateward_sidecar::server::{self, Orders};
@@ -56,7 +56,7 @@ impl Plan {
             mode: Some(Mode::Private),
             private_token: Some(Secret::new(private_token.into_bytes())),
             database: Some(data_dir.join("core.db")),
-            account: AccountNeed::Optional,
+            push: PushNeed::Optional,
         };
         let mut core = core::Config::load(&variables, &for_core).map_err(wrong)?;
         // One secret for both sides, whichever side was told.
@@ -117,7 +117,7 @@ fn examine(source: &Source, variables: &core::Source) -> Result<(), (Vec<String>
         mode: Some(Mode::Private),
         private_token: stand_ins.tokens_secret.clone(),
         database: Some(source.data_dir().join("core.db")),
-        account: AccountNeed::Optional,
+        push: PushNeed::Optional,
     };
     let core = core::Config::load(variables, &for_core).err();
     let sidecar = check::examine(source, &stand_ins).err();

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Deserialize;
 
 use super::read::{http_url, seconds};
-use super::{AccountNeed, Mode, Provided};
+use super::{Mode, Provided, PushNeed};
 
 const ENDPOINT: &str = "https://fcm.googleapis.com";
 /// Where accounts that do not say otherwise get their access tokens.
@@ -113,7 +113,7 @@ fn account(reader: &mut Reader<'_>, mode: Mode, provided: &Provided) -> Option<S
     const KEY: &str = "fcm.credentials_json";
     let before = reader.problem_count();
     let given = reader.secret(KEY, SecretRules::PASSED_ON);
-    let is_unused = mode == Mode::Private || provided.account == AccountNeed::Unused;
+    let is_unused = mode == Mode::Private || provided.push == PushNeed::Unused;
     if is_unused || reader.problem_count() > before {
         return None;
     }
@@ -121,7 +121,7 @@ fn account(reader: &mut Reader<'_>, mode: Mode, provided: &Provided) -> Option<S
         .map(|sealed| sealed.into_bytes())
         .filter(|json| json.trim_ascii() != PLACEHOLDER.as_bytes());
     let Some(json) = given else {
-        if provided.account == AccountNeed::Optional {
+        if provided.push == PushNeed::Optional {
             reader.warning(KEY, "empty in public mode: push is off");
         } else {
             reader.required(KEY, "in public mode, for push");

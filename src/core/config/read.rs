@@ -12,8 +12,8 @@ use gateward_document::parse_duration;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 
 use super::{
-    Backend, Cleanup, Config, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, Queue, Sse, Tasks,
-    database, fcm,
+    Backend, Cleanup, Config, Gateway, Http, Jwt, Messages, Mode, Otp, Provided, PublicApi, Pubsub, PushNeed, Queue,
+    Sse, Tasks, database, fcm,
 };
 use crate::shared;
 
@@ -64,13 +64,28 @@ fn gateway(reader: &mut Reader<'_>, provided: &Provided) -> Gateway {
             "empty in private mode: only known users can add devices",
         );
     }
-    let default = "https://api.sms-gate.app/upstream/v1";
-    reader.declare("gateway.upstream_url", default);
-    let upstream_url = reader.parsed_unseen("gateway.upstream_url", "https://host/path", http_url);
     Gateway {
         mode,
         private_token,
-        upstream_url: upstream_url.unwrap_or_else(|| default.to_owned()),
+        upstream_url: upstream_url(reader, mode, provided),
+    }
+}
+
+fn upstream_url(reader: &mut Reader<'_>, mode: Mode, provided: &Provided) -> Option<String> {
+    const KEY: &str = "gateway.upstream_url";
+    let default = "https://api.sms-gate.app/upstream/v1";
+    reader.declare(KEY, default);
+    let before = reader.problem_count();
+    let given = reader.parsed_unseen(KEY, "https://host/path", http_url);
+    if given.is_some() || reader.problem_count() > before {
+        return given;
+    }
+    match (provided.push, mode) {
+        (PushNeed::Optional, Mode::Private) => {
+            reader.warning(KEY, "empty in private mode: push is off");
+            None
+        }
+        (PushNeed::Optional, Mode::Public) | (PushNeed::Required | PushNeed::Unused, _) => Some(default.to_owned()),
     }
 }
 

@@ -87,17 +87,18 @@ pub struct Provided {
     pub private_token: Option<Secret>,
     /// For `database.url`: the file of a SQLite database.
     pub database: Option<PathBuf>,
-    /// Whether public mode needs `fcm.credentials_json`.
-    pub account: AccountNeed,
+    /// What is done without anything to push with.
+    pub push: PushNeed,
 }
 
-/// What a process in public mode does without an account to push with.
+/// What a process does without `fcm.credentials_json` in public mode, or `gateway.upstream_url` in private mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccountNeed {
-    /// It does not start, as the reference.
+pub enum PushNeed {
+    /// As the reference: it does not start in public mode, and pushes through the reference's own public gateway in private
+    /// mode.
     #[default]
     Required,
-    /// It starts with a warning, and push is off.
+    /// It starts with a warning, and push is off: nobody hears of the phones of an operator who did not say so.
     Optional,
     /// It pushes nothing anyway: the account is not looked at.
     Unused,

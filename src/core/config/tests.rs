@@ -66,7 +66,10 @@ fn without_a_file_everything_has_its_documented_default() {
         (config.gateway.mode, config.gateway.private_token.is_none()),
         (Mode::Public, true)
     );
-    assert_eq!(config.gateway.upstream_url, "https://api.sms-gate.app/upstream/v1");
+    assert_eq!(
+        config.gateway.upstream_url.as_deref(),
+        Some("https://api.sms-gate.app/upstream/v1")
+    );
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:3100");
     assert_eq!(config.http.worker_listen.to_string(), "127.0.0.1:3101");
     assert_eq!(file(&config), Path::new("data/core.db"));
@@ -300,7 +303,7 @@ fn what_up_provides_is_used_where_the_source_says_nothing() {
         mode: Some(Mode::Private),
         private_token: Some(Secret::new("made")),
         database: Some("d/core.db".into()),
-        account: AccountNeed::Optional,
+        push: PushNeed::Optional,
     };
     let config = Config::load(&source("", &[]), &provided).unwrap().config;
     assert_eq!(config.gateway.mode, Mode::Private);
@@ -362,7 +365,7 @@ fn public_mode_needs_an_account_for_push() {
 #[test]
 fn up_starts_without_an_account_and_says_so() {
     let provided = Provided {
-        account: AccountNeed::Optional,
+        push: PushNeed::Optional,
         ..Provided::default()
     };
     let with = |json: &str| source("", &[("JWT__SECRET", SECRET), ("FCM__CREDENTIALS_JSON", json)]);
@@ -377,9 +380,30 @@ fn up_starts_without_an_account_and_says_so() {
 }
 
 #[test]
+fn up_pushes_through_nobody_who_was_not_named_and_says_so() {
+    let provided = Provided {
+        mode: Some(Mode::Private),
+        push: PushNeed::Optional,
+        ..Provided::default()
+    };
+    let loaded = Config::load(&source("", &[("JWT__SECRET", SECRET)]), &provided).unwrap();
+    assert_eq!(loaded.config.gateway.upstream_url, None);
+    let warnings = told(&loaded.warnings).join("\n");
+    assert!(
+        warnings.contains("gateway.upstream_url: empty in private mode: push is off"),
+        "{warnings}"
+    );
+
+    let named = [("JWT__SECRET", SECRET), ("GATEWAY__UPSTREAM_URL", "http://relay/v1/")];
+    let loaded = Config::load(&source("", &named), &provided).unwrap();
+    assert_eq!(loaded.config.gateway.upstream_url.as_deref(), Some("http://relay/v1"));
+    assert!(!told(&loaded.warnings).join("\n").contains("push"));
+}
+
+#[test]
 fn a_process_that_pushes_nothing_does_not_look_at_the_account() {
     let provided = Provided {
-        account: AccountNeed::Unused,
+        push: PushNeed::Unused,
         ..Provided::default()
     };
     for json in ["", "hunter2"] {

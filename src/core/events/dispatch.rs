@@ -102,7 +102,8 @@ impl Events {
         let (user, device) = match audience {
             Audience::Device { user, device } => {
                 let known = ways.devices.known_target(user, device);
-                if known.is_some_and(|target| ways.push_token(&target).is_none()) {
+                if let Some(target) = known.filter(|target| ways.push_token(target).is_none()) {
+                    ways.note_unpushed(&target, event);
                     let streams = ways.stream(device, event);
                     if ways.others.has_others() {
                         let (ways, event) = (UnderWay::begin(ways), event.clone());
@@ -168,6 +169,7 @@ impl Ways {
             let told = match self.push_token(target) {
                 Some((queue, token)) => self.push(queue, token, event).await,
                 None => {
+                    self.note_unpushed(target, event);
                     let streams = self.stream(target.device.as_str(), event);
                     self.announce(user, target.device.as_str(), event, streams).await
                 }
@@ -178,10 +180,14 @@ impl Ways {
     }
 
     fn push_token<'a>(&'a self, target: &'a PushTarget) -> Option<(&'a dyn PushQueue, &'a str)> {
-        // The reference stores an empty token as it is (WIRE §4.1); nobody is reached by it, and a relay refuses all that
-        // is in one request with it.
-        let token = target.push_token.as_deref().filter(|token| !token.is_empty())?;
-        Some((self.push.as_deref()?, token))
+        Some((self.push.as_deref()?, token_of(target)?))
+    }
+
+    /// Counts that nobody wakes this device, although it could be woken, because push is off.
+    fn note_unpushed(&self, target: &PushTarget, event: &Event) {
+        if token_of(target).is_some() {
+            self.metrics.pushed(event.kind, false);
+        }
     }
 
     async fn push(&self, queue: &dyn PushQueue, token: &str, event: &Event) -> Result<(), Unavailable> {
@@ -205,6 +211,12 @@ impl Ways {
         self.metrics.unpublished(event.kind);
         told
     }
+}
+
+/// The reference stores an empty token as it is (WIRE §4.1); nobody is reached by it, and a relay refuses all that is in
+/// one request with it.
+fn token_of(target: &PushTarget) -> Option<&str> {
+    target.push_token.as_deref().filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]

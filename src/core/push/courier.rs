@@ -52,18 +52,19 @@ pub(super) enum Courier {
 }
 
 impl Courier {
-    /// The one of the configured mode; `None` in public mode without credentials.
+    /// The one of the configured mode; `None` where nothing says how to push in it.
     pub(super) fn of(config: &Config, clock: &Clock) -> Result<Option<Self>, StartError> {
-        Ok(match (config.gateway.mode, &config.fcm.account) {
-            (Mode::Private, _) => Some(Self::Upstream(Upstream::new(
-                &config.gateway.upstream_url,
-                clock.clone(),
-            )?)),
-            (Mode::Public, Some(account)) => {
-                let fcm = Fcm::new(account.clone(), &config.fcm.endpoint, clock.clone())?;
-                Some(Self::Fcm(Box::new(fcm)))
+        Ok(match config.gateway.mode {
+            Mode::Private => {
+                let url = config.gateway.upstream_url.as_deref();
+                let upstream = url.map(|url| Upstream::new(url, clock.clone())).transpose()?;
+                upstream.map(Self::Upstream)
             }
-            (Mode::Public, None) => None,
+            Mode::Public => {
+                let account = config.fcm.account.clone();
+                let fcm = account.map(|account| Fcm::new(account, &config.fcm.endpoint, clock.clone()));
+                fcm.transpose()?.map(|fcm| Self::Fcm(Box::new(fcm)))
+            }
         })
     }
 

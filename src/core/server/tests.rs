@@ -154,7 +154,7 @@ async fn what_a_request_leaves_behind_while_the_core_stops_is_pushed() {
     tokio::spawn(async move { axum::serve(relay, router).await });
     let core = start_with(|config| {
         config.gateway.mode = Mode::Private;
-        config.gateway.upstream_url = upstream;
+        config.gateway.upstream_url = Some(upstream);
     })
     .await;
     let body = r#"{"pushToken":"its-token"}"#;

@@ -50,9 +50,9 @@ fn service(name: &str, given: &Environment, secrets: &Path) -> Config {
     assert_no_stranger(&source, &variables);
     let command = at(service, &["command"]).as_list().unwrap();
     let provided = Provided {
-        account: match command.first().and_then(Node::as_str) {
-            Some("run") => AccountNeed::Required,
-            Some("worker") => AccountNeed::Unused,
+        push: match command.first().and_then(Node::as_str) {
+            Some("run") => PushNeed::Required,
+            Some("worker") => PushNeed::Unused,
             other => panic!("{other:?}"),
         },
         ..Provided::default()

@@ -139,13 +139,25 @@ async fn a_device_with_a_push_token_is_pushed_to_and_any_other_listens() {
 }
 
 #[tokio::test]
-async fn without_push_everybody_listens() {
+async fn without_push_everybody_listens_and_it_is_counted() {
     let bench = Bench::new().await;
     let process = Process::start(&bench, &Backend::Memory, None).await;
     let phone = bench.register(r#"{"pushToken":"push"}"#).await;
     let mut stream = process.listen(&phone);
     process.events.publish(audience(&phone), &event());
     assert!(stream.next().await.is_some());
+    process.events.settled().await;
+    let unpushed = r#"sms_events_failed_total{delivery_type="push",event="MessageCancelled",reason="provider_failed"}"#;
+    assert!(process.counted(&format!("{unpushed} 1")));
+    // The same when the device is known.
+    process
+        .devices
+        .authenticate(&phone.token, bench.app.now())
+        .await
+        .unwrap();
+    process.events.publish(audience(&phone), &event());
+    assert!(stream.next().await.is_some());
+    assert!(process.counted(&format!("{unpushed} 2")));
 }
 
 #[tokio::test]

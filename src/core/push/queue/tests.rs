@@ -68,7 +68,7 @@ impl Pushing {
 async fn queue(relay: &str) -> (Arc<Queue>, Registry, Hands) {
     let mut config = config(DatabaseUrl::SqliteMemory);
     config.gateway.mode = Mode::Private;
-    config.gateway.upstream_url = relay.to_owned();
+    config.gateway.upstream_url = Some(relay.to_owned());
     let (clock, hands) = Clock::manual(UNIX_EPOCH + Duration::from_secs(START_SECS));
     let caches = Caches::open(&config.cache, clock.clone()).await.unwrap();
     let registry = Registry::new();
@@ -234,7 +234,7 @@ async fn two_processes_on_one_redis_push_once_and_give_a_token_up_together() {
     let relay = Service::answering(move |_| status(answer.load(SeqCst))).await;
     let mut config = config(DatabaseUrl::SqliteMemory);
     config.gateway.mode = Mode::Private;
-    config.gateway.upstream_url = relay.url("");
+    config.gateway.upstream_url = Some(relay.url(""));
     config.cache = Backend::Redis(Secret::new(redis.url()));
     let mut queues = Vec::new();
     for _ in 0..2 {
@@ -310,7 +310,7 @@ async fn stopped_in_the_middle(stop_first: bool) -> (Arc<Queue>, Service, Durati
     let relay = Service::deciding(|seen| (items(seen).len() == AT_ONCE).then(|| status(202))).await;
     let mut config = config(DatabaseUrl::SqliteMemory);
     config.gateway.mode = Mode::Private;
-    config.gateway.upstream_url = relay.url("");
+    config.gateway.upstream_url = Some(relay.url(""));
     config.fcm.timeout = Duration::from_secs(3_600);
     config.fcm.debounce = Duration::from_millis(1);
     let caches = Caches::open(&config.cache, Clock::system()).await.unwrap();
