@@ -97,6 +97,8 @@ const CREDENTIALS: [(&str, UpstreamCredential); 4] = [
     ("passthrough", UpstreamCredential::Passthrough),
     ("header", UpstreamCredential::Header),
 ];
+/// What the reference protects.
+const USER_API: &str = "/3rdparty/v1";
 const ID_ALLOWED: &str = "1 to 64 letters, digits, . _ -, starting with a letter";
 
 /// The whole table, or nothing if there is none.
@@ -123,7 +125,7 @@ pub(crate) fn table(root: &Node, report: &mut Report<'_>) -> Option<Draft> {
             .unwrap_or(UserNames::AsWritten),
         login_check: login_check(&top, &upstream_prefix, report),
         refresh_exchange: gateway_request(&top, "refresh_exchange", &upstream_prefix, report),
-        protected: protected(&top, &prefixes, report),
+        protected: protected(&top, twin, &prefixes, report),
         cases: top.get("tests").map(|node| cases::read(node, report)),
         at: root.position,
         upstream_prefix,
@@ -190,16 +192,31 @@ fn one_prefix(fields: &Fields<'_>, name: &str, report: &mut Report<'_>) -> Optio
         .ok()
 }
 
-/// The protected prefixes as clients see them: under each of the policy's prefixes.
-fn protected(top: &Fields<'_>, prefixes: &[Vec<Segment>], report: &mut Report<'_>) -> Vec<Vec<Segment>> {
-    let mut found = Vec::new();
+/// The protected prefixes as clients see them: under each of the policy's prefixes. Where the table does not say, a fiber
+/// gateway is taken for the reference, whose user API asks who one is before it looks for a path.
+fn protected(
+    top: &Fields<'_>,
+    twin: Option<RouterTwin>,
+    prefixes: &[Vec<Segment>],
+    report: &mut Report<'_>,
+) -> Vec<Vec<Segment>> {
+    let mut tails = Vec::new();
     for text in top.texts("protected", PREFIX_ALLOWED, report) {
         match pattern::parse_prefix(text.value) {
-            Ok(tail) => found.extend(prefixes.iter().map(|prefix| [prefix.as_slice(), &tail].concat())),
+            Ok(tail) => tails.push(tail),
             Err(problem) => report.refuse(text.at, &text.key, problem, PREFIX_ALLOWED),
         }
     }
-    found
+    if top.get("protected").is_none() && twin == Some(RouterTwin::Fiber) {
+        tails.extend(pattern::parse_prefix(USER_API));
+    }
+    let under = |tail: &Vec<Segment>| {
+        prefixes
+            .iter()
+            .map(|prefix| [prefix, tail.as_slice()].concat())
+            .collect::<Vec<_>>()
+    };
+    tails.iter().flat_map(under).collect()
 }
 
 /// `GET /path` in the gateway's tree, as the gateway sees it.

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
+use crate::{Area, Resolution};
 
 /// Every problem of a text as it is printed.
 fn lines(text: &str) -> Vec<String> {
@@ -410,6 +411,29 @@ fn a_table_may_be_as_short_as_this() {
                 \x20 - { request: POST /api/3rdparty/v1/messages, as: none, expect: 401 }\n";
     assert_warned(text, &["no test reaches mobile.events"]);
     assert_eq!(lines(text).len(), 1);
+}
+
+#[test]
+fn the_user_api_of_a_fiber_gateway_is_protected_unless_the_table_says_otherwise() {
+    for (router, protected, area) in [
+        ("fiber", "", Area::Protected),
+        ("fiber", "protected: [ ]\n", Area::Open),
+        ("fiber", "protected: [ /other ]\n", Area::Open),
+        ("strict", "", Area::Open),
+        ("strict", "protected: [ /3rdparty/v1 ]\n", Area::Protected),
+    ] {
+        let text = format!(
+            "policy: p\nrouter: {router}\nprefixes: [ /api, / ]\n{protected}routes:\n\
+             \x20 - {{ id: a, match: GET /mobile/v1/events, action: passthrough }}\n"
+        );
+        let policy = compile("p.yaml", &text).unwrap().policy;
+        for path in ["/api/3rdparty/v1/nope", "/3rdparty/v1"] {
+            match policy.resolve("GET", path.as_bytes()) {
+                Resolution::Unmatched { area: found, .. } => assert_eq!(found, area, "{router} {protected} {path}"),
+                Resolution::Route { .. } | Resolution::Ambiguous { .. } => panic!("{path} is no route"),
+            }
+        }
+    }
 }
 
 #[test]

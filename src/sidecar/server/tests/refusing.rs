@@ -1,8 +1,35 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use crate::config::PolicySource;
 use crate::testing::{Sidecar, Toy, bearer, request};
 
 const SEND: &str = "POST /api/3rdparty/v1/messages";
+
+/// The example of DESIGN §4, as it stands there.
+const EXAMPLE: &str = r"policy: smsgate                          # for logs and the status endpoint
+router: fiber                            # router twin: fiber | ktor | strict
+prefixes: [ /api, / ]                    # where clients may find the gateway's tree (a route may say its own)
+upstream_prefix: /api                    # where the gateway has it
+user_names: upper                        # canonical form of a user's name (SMSGate compares logins without case)
+login_check: { request: GET /3rdparty/v1/settings, good: [200], bad: [401] }
+scopes:
+  all:any: { wildcard: true }
+  messages:send: Send messages           # name: what a person reads
+routes:
+  - id: messages.send
+    match: [ POST /3rdparty/v1/messages, POST /3rdparty/v1/message ]
+    with: [ basic, jwt ]
+    scope: messages:send
+    action: forward                      # forward | passthrough | token_issue | token_refresh | token_revoke
+    on_outage: closed
+  - id: mobile.events
+    match: [ GET /mobile/v1/events ]
+    action: passthrough                  # the credential stays untouched, the gateway checks it
+tests:
+  - { request: POST /api/3rdparty/v1/messages, as: { jwt: [ messages:send ] }, expect: allow }
+  - { request: POST /api/3rdparty/v1/messages, as: { jwt: [ messages:read ] }, expect: 403 }
+  - { request: POST /api/3rdparty/v1/messages, as: none, expect: 401 }
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_those_of_the_reference_and_nothing_is_forwarded() {
@@ -73,6 +100,29 @@ async fn refusals_are_those_of_the_reference_and_nothing_is_forwarded() {
         );
     }
     assert_eq!(toy.asked().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_of_the_user_api_ask_for_a_login_first_though_the_policy_does_not_say_so() {
+    let sidecar = Sidecar::start_in(&Toy::good().await, "", |config, folder| {
+        let path = folder.join("policy.yaml");
+        std::fs::write(&path, EXAMPLE).unwrap();
+        config.policy = PolicySource::File(path);
+    })
+    .await;
+    let bearer = bearer(&["messages:send"]);
+    for prefix in ["/api", ""] {
+        let unknown = format!("GET {prefix}/3rdparty/v1/nope");
+        let answer = sidecar.ask(&request(&unknown, &[])).await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (401, "{\"message\":\"Unauthorized\"}")
+        );
+        assert_eq!((answer.all("link").len(), answer.all("www-authenticate").len()), (1, 2));
+        let answer = sidecar.ask(&request(&unknown, &[&bearer])).await;
+        assert_eq!((answer.status, answer.body.as_str()), (404, "Not Found"));
+        assert_eq!(answer.all("link").len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
