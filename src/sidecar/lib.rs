@@ -26,6 +26,7 @@ mod front;
 pub mod gate;
 pub mod gateway;
 pub mod headers;
+mod keyed;
 pub mod observe;
 mod pool;
 mod proxy;

@@ -6,8 +6,9 @@
 
 mod hash;
 mod parse;
+mod stand_in;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use gateward_boot::config::File;
 use gateward_document::Diagnostic;
 use gateward_policy::Policy;
 
-use self::hash::{Cost, Hash};
+use self::hash::Hash;
+use self::stand_in::{Marks, StandIns};
 use crate::config;
 use crate::pool::{Full, Pool};
 
@@ -37,8 +39,8 @@ pub(crate) fn read(path: &Path) -> Result<File, Diagnostic> {
 #[derive(Debug)]
 pub struct Users {
     by_name: HashMap<Box<str>, User>,
-    /// What a name that nobody has is checked against, so that it takes as long as one that somebody has.
-    nobody: Hash,
+    /// What names that nobody has are checked against, so that they take as long as some that somebody has.
+    stand_ins: StandIns,
 }
 
 #[derive(Clone, Debug)]
@@ -67,8 +69,11 @@ impl Users {
         let (users, problems) = parse::users(file, &root, policy);
         match (Hash::nobody(), problems.is_empty()) {
             (Ok(default), true) => {
-                let nobody = most_usual(&users).unwrap_or(default);
-                Ok(Self { by_name: users, nobody })
+                let stand_ins = StandIns::new(users.values().map(|user| &user.hash), default);
+                Ok(Self {
+                    by_name: users,
+                    stand_ins,
+                })
             }
             (_, _) => Err(problems),
         }
@@ -87,10 +92,12 @@ impl Users {
     /// Whether this name has this password, and may log in. Takes as long as one hash, whatever the answer.
     ///
     /// INVARIANT(no enumeration): unknown and disabled names cost a hash like any other. Held by
-    /// `an_unknown_name_costs_what_a_usual_one_costs`.
-    fn verify(&self, name: &str, password: &Secret) -> Option<Allowed> {
+    /// `unknown_names_cost_what_users_cost_each_always_the_same`.
+    fn verify(&self, marks: &Marks, name: &str, password: &Secret) -> Option<Allowed> {
+        // Nobody's password is compared with a stand-in for real: the answer for an unknown name is no in any case.
+        let stand_in = self.stand_ins.for_name(marks.of(name));
         let user = self.by_name.get(name);
-        let right = user.map_or(&self.nobody, |user| &user.hash).verify(password.expose());
+        let right = user.map_or(stand_in, |user| &user.hash).verify(password.expose());
         let user = user.filter(|user| right && !user.disabled)?;
         Some(Allowed {
             scopes: user.scopes.clone(),
@@ -120,22 +127,10 @@ fn lowered(before: &User, after: &User) -> bool {
     }
 }
 
-/// One of the hashes with the most usual cost. Nobody's password is compared with it for real: the answer for an unknown
-/// name is no in any case.
-fn most_usual(users: &HashMap<Box<str>, User>) -> Option<Hash> {
-    let mut counts: BTreeMap<Cost, (usize, &Hash)> = BTreeMap::new();
-    for user in users.values() {
-        counts.entry(user.hash.cost()).or_insert((0, &user.hash)).0 += 1;
-    }
-    counts
-        .into_values()
-        .max_by_key(|(count, _hash)| *count)
-        .map(|(_count, hash)| hash.clone())
-}
-
 /// The users file of a running process: what it says now, and the threads that compute its hashes.
 pub struct UserFile {
     users: ArcSwap<Users>,
+    marks: Arc<Marks>,
     pool: Pool,
 }
 
@@ -149,11 +144,13 @@ pub(crate) enum CheckError {
 }
 
 impl UserFile {
-    /// `settings` say how many hashes are computed at once, and how many logins may wait for it.
-    pub fn new(users: Users, settings: &config::Users) -> Self {
+    /// `settings` say how many hashes are computed at once, and how many logins may wait for it; `secret` is random and used
+    /// nowhere else.
+    pub fn new(users: Users, settings: &config::Users, secret: [u8; 32]) -> Self {
         let pool = Pool::new(settings.max_concurrent_hashes, settings.max_waiting_hashes);
         Self {
             users: ArcSwap::from_pointee(users),
+            marks: Arc::new(Marks::new(secret)),
             pool,
         }
     }
@@ -163,8 +160,9 @@ impl UserFile {
     pub(crate) async fn check(&self, login: Login) -> Result<Option<Allowed>, CheckError> {
         let slot = self.pool.enter().await.map_err(|Full| CheckError::Busy)?;
         let users = self.users.load_full();
+        let marks = Arc::clone(&self.marks);
         let work = move || {
-            let allowed = users.verify(&login.user, &login.password);
+            let allowed = users.verify(&marks, &login.user, &login.password);
             drop(slot);
             allowed
         };

@@ -14,6 +14,8 @@ use gateward_auth::{Scope, UnixSeconds, UserId, whole_seconds};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::keyed;
+
 /// How many logins are kept. A gateway has few users; this bounds the memory at a few MiB when it has many.
 const CAPACITY: u64 = 10_000;
 
@@ -71,12 +73,8 @@ pub(crate) type Epoch = Box<dyn Fn(&UserId) -> u64 + Send + Sync>;
 impl KnownLogins {
     /// Nothing known yet. `secret` is random and used nowhere else; `ttl` of zero means that nothing is kept.
     pub(crate) fn new(secret: [u8; 32], ttl: Duration, epoch: Epoch) -> Self {
-        let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
-        for (to, from) in key.iter_mut().zip(secret) {
-            *to = from;
-        }
         Self {
-            mac: <Hmac<Sha256> as hmac::digest::KeyInit>::new(&key),
+            mac: keyed::hmac(secret),
             entries: moka::sync::Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(ttl)

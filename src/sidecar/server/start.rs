@@ -226,7 +226,8 @@ fn authenticator(
         UserSource::File(path) => {
             let file = users::read(path).map_err(|problem| StartError::Users(vec![problem]))?;
             let users = Users::parse(&file.name, &file.text, policy).map_err(StartError::Users)?;
-            LoginSource::File(Arc::new(UserFile::new(users, &config.users)))
+            let secret = gateward_boot::random::bytes();
+            LoginSource::File(Arc::new(UserFile::new(users, &config.users, secret)))
         }
     };
     let logins = LoginSettings {

@@ -4,7 +4,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::hash::Cost;
 use super::*;
+
+const SECRET: [u8; 32] = [7; 32];
 
 fn policy() -> Policy {
     gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE)
@@ -36,7 +39,7 @@ fn user(name: &str, password: &str) -> String {
 }
 
 fn verify(users: &Users, name: &str, password: &str) -> Option<Allowed> {
-    users.verify(name, &Secret::new(password))
+    users.verify(&Marks::new(SECRET), name, &Secret::new(password))
 }
 
 #[test]
@@ -81,28 +84,71 @@ fn a_name_that_yaml_reads_as_a_number_is_a_name() {
     assert!(verify(&file(&[user("123456", "one")]), "123456", "one").is_some());
 }
 
+/// What the check of an unknown name costs.
+fn cost_of(users: &Users, marks: &Marks, name: &str) -> Cost {
+    users.stand_ins.for_name(marks.of(name)).cost()
+}
+
 #[test]
-fn an_unknown_name_costs_what_a_usual_one_costs() {
-    let users = file(&[
-        user("ann", "one"),
-        format!("name: bob, hash: '{}'", bcrypt::hash("two", 5).unwrap()),
-        user("cid", "three"),
-    ]);
-    assert_eq!(users.nobody.cost(), Cost::Bcrypt { log_rounds: 4 });
-    // The hash is a real one, and still lets nobody in.
-    for password in ["one", "two", "three"] {
-        assert_eq!(verify(&users, "nobody", password), None);
+fn unknown_names_cost_what_users_cost_each_always_the_same() {
+    const NAMES: u32 = 4000;
+    let bcrypt = |name: &str, cost| format!("name: {name}, hash: '{}'", bcrypt::hash(name, cost).unwrap());
+    let argon2id = format!(
+        "name: eve, hash: '$argon2id$v=19$m=64,t=1,p=1$Z2F0ZXdhcmQtbm9ib2R5${}'",
+        "A".repeat(43)
+    );
+    let list = [bcrypt("ann", 4), bcrypt("bob", 5), bcrypt("cid", 4), argon2id];
+    let users = file(&list);
+    let marks = Marks::new(SECRET);
+    let names: Vec<String> = (0..NAMES).map(|number| format!("name{number}")).collect();
+    let share = |cost| {
+        let costing = names.iter().filter(|name| cost_of(&users, &marks, name) == cost);
+        costing.count() as f64 / f64::from(NAMES)
+    };
+    let argon2id = Cost::Argon2id {
+        memory_kib: 64,
+        passes: 1,
+        lanes: 1,
+    };
+    for (cost, expected) in [
+        (Cost::Bcrypt { log_rounds: 4 }, 0.5),
+        (Cost::Bcrypt { log_rounds: 5 }, 0.25),
+        (argon2id, 0.25),
+    ] {
+        let share = share(cost);
+        assert!((share - expected).abs() < 0.05, "{cost:?}: {share}");
     }
+    // The same in the same process, also when the file was written anew in another order; something else in another one.
+    let turned: Vec<String> = list.iter().rev().cloned().collect();
+    let (again, other) = (file(&turned), Marks::new([8; 32]));
+    assert!(
+        names
+            .iter()
+            .all(|name| cost_of(&again, &Marks::new(SECRET), name) == cost_of(&users, &marks, name))
+    );
+    assert!(
+        names
+            .iter()
+            .any(|name| cost_of(&users, &other, name) != cost_of(&users, &marks, name))
+    );
+    // The hashes are real ones, and still let nobody in.
+    for name in names.iter().take(20) {
+        for password in ["ann", "bob", "cid"] {
+            assert_eq!(verify(&users, name, password), None);
+        }
+    }
+}
+
+#[test]
+fn without_users_an_unknown_name_costs_what_a_usual_hash_costs() {
     let nobody = file(&[]);
     assert!(nobody.is_empty());
-    assert_eq!(
-        nobody.nobody.cost(),
-        Cost::Argon2id {
-            memory_kib: 19456,
-            passes: 2,
-            lanes: 1
-        }
-    );
+    let usual = Cost::Argon2id {
+        memory_kib: 19456,
+        passes: 2,
+        lanes: 1,
+    };
+    assert_eq!(cost_of(&nobody, &Marks::new(SECRET), "ann"), usual);
 }
 
 #[test]
@@ -219,7 +265,7 @@ async fn logins_beyond_the_queue_are_turned_away() {
         max_concurrent_hashes: 1,
         max_waiting_hashes: 0,
     };
-    let users = UserFile::new(file(&[user("ann", "one")]), &settings);
+    let users = UserFile::new(file(&[user("ann", "one")]), &settings, SECRET);
     let login = || Login {
         user: "ann".to_owned(),
         password: Secret::new("one"),
