@@ -169,6 +169,17 @@ impl Denylist {
         self.open.link.loaded().await;
     }
 
+    /// The pause before something that failed is tried again: so long, or only until a store that is not asked now is asked
+    /// again.
+    pub async fn pause(&self, longest: Duration) {
+        if self.open.link.usable().is_ok() {
+            tokio::time::sleep(longest).await;
+        } else {
+            // Whichever comes first.
+            let _ = tokio::time::timeout(longest, self.open.link.back()).await;
+        }
+    }
+
     /// Starts a login session. Answers the epoch to sign into both tokens. Durable before `Ok`.
     pub async fn open_family(&self, family: NewFamily) -> Result<u64, StoreError> {
         let known_epoch = self.open.replica.epoch(&family.user);

@@ -24,6 +24,7 @@ pub(crate) struct Link {
     loaded_now: Notify,
     /// Milliseconds after `started` when the list was last known to be complete.
     heard: AtomicU64,
+    heard_now: Notify,
     trouble: AtomicU8,
     reported: AtomicBool,
     outages: AtomicU64,
@@ -48,6 +49,7 @@ impl Link {
             loaded: AtomicBool::new(false),
             loaded_now: Notify::new(),
             heard: AtomicU64::new(0),
+            heard_now: Notify::new(),
             trouble: AtomicU8::new(trouble),
             reported: AtomicBool::new(false),
             outages: AtomicU64::new(0),
@@ -61,6 +63,7 @@ impl Link {
     pub(crate) fn heard(&self) {
         self.heard.store(self.now(), Ordering::Release);
         self.trouble.store(NO_TROUBLE, Ordering::Release);
+        self.heard_now.notify_waiters();
         // Last, so that whoever waited for it finds the store usable.
         if !self.loaded.swap(true, Ordering::AcqRel) {
             self.loaded_now.notify_waiters();
@@ -97,6 +100,17 @@ impl Link {
             Some(trouble) => Err(trouble),
             None if self.silence() >= STALE_AFTER => Err(Trouble::Timeout),
             None => Ok(()),
+        }
+    }
+
+    /// Comes back when the store may be asked.
+    pub(crate) async fn back(&self) {
+        loop {
+            let heard_now = self.heard_now.notified();
+            if self.usable().is_ok() {
+                return;
+            }
+            heard_now.await;
         }
     }
 
@@ -152,5 +166,31 @@ impl Link {
 
     fn now(&self) -> u64 {
         clock::millis(self.started.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_store_hears_when_it_is_back() {
+        for trouble in [None, Some(Trouble::Timeout)] {
+            let link = Link::remote();
+            if let Some(trouble) = trouble {
+                link.heard();
+                link.failed(trouble, &"gone");
+            }
+            let mut back = Box::pin(link.back());
+            // Nothing yet, however long one waits.
+            tokio::select! {
+                biased;
+                () = &mut back => unreachable!("it is away"),
+                () = tokio::task::yield_now() => {}
+            }
+            link.heard();
+            back.await;
+        }
+        Link::local().back().await;
     }
 }

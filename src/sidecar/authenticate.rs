@@ -24,7 +24,7 @@ use crate::gateway::GatewayError;
 use crate::users::CheckError;
 
 pub use self::basic::{LoginSettings, LoginSource};
-pub use self::password_change::PasswordChanged;
+pub use self::password_change::{NotSettled, PasswordChanged};
 
 /// Why there is no evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::bench::{Bench, MESSAGES, PASSWORD, TOKEN, USER, gateway, text, token}
 use crate::support::http::{Request, Response};
 use crate::support::process::pause;
 use crate::support::redis::Redis;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Answer, Upstream};
 
 fn on(redis: &Redis) -> Bench {
     Bench::with(Upstream::answering(gateway), |settings| {
@@ -157,4 +157,34 @@ async fn until_the_list_was_loaded_no_token_passes() {
         assert!(start.elapsed() < Duration::from_secs(30), "Redis is not noticed");
         pause();
     }
+}
+
+#[tokio::test]
+async fn what_is_issued_as_soon_as_redis_is_back_outlives_a_password_change_while_it_was_away() {
+    let mut redis = Redis::start();
+    let upstream = Upstream::answering(|received| match received.line.starts_with("PATCH ") {
+        true => Answer::with(204, &[("X-Gateward-User", USER)], ""),
+        false => gateway(received),
+    });
+    let mut bench = Bench::with(upstream, |settings| settings.with("GATEWARD__STORE", &redis.url()));
+    let before = text(&bench.issue(&["messages:list"]).await, "access_token");
+    redis.kill();
+    awaits(&bench, &send().bearer(&token(&["messages:send"])), 503).await;
+    let change = Request::new("PATCH", "/api/mobile/v1/user/password").bearer("device");
+    assert_eq!(bench.send(&change.json(&json!({}))).await.status, 204);
+    assert_eq!(bench.list_with(&before).await.status, 401);
+    redis.launch();
+    let start = Instant::now();
+    let after = loop {
+        let answer = bench.send(&issue()).await;
+        if answer.status == 201 {
+            break text(&answer.json(), "access_token");
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{}", answer.text());
+        pause();
+    };
+    let told = |line: &str| line.contains("are revoked in the store now").then_some(());
+    bench.gateward.process.wait_for("the end of the retries", told);
+    assert_eq!(bench.list_with(&after).await.status, 200);
+    assert_eq!(bench.list_with(&before).await.status, 401);
 }

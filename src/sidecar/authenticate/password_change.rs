@@ -3,7 +3,8 @@
 //!
 //! The gateway has changed the password already when we hear of it, so its answer goes to the client in any case. This
 //! process refuses the user's older tokens from the first moment; the other replicas hear of it through the store, and
-//! while the store is away we keep trying. A process that stops before it succeeded has said so in its log.
+//! while the store is away we keep trying. Nobody gets new tokens of that user here before it succeeded: they would end with
+//! the old ones. A process that stops before has said so in its log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use gateward_auth::{UnixSeconds, UserId, VerifiedToken};
 use gateward_denylist::{Denylist, StoreError};
 use gateward_document::Diagnostic;
 use gateward_policy::Policy;
+use tokio::sync::Mutex;
 
 use super::{Authenticator, canonical};
 use crate::users::Users;
@@ -46,7 +48,22 @@ impl PasswordChanged {
     }
 }
 
+/// The end of a user's tokens could not be told to the store yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotSettled;
+
 impl Authenticator {
+    /// To be awaited before tokens of this user are made: the store has to know first of whatever ended the ones before, or
+    /// it would end the new ones with them when it hears of it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSettled`] when the store cannot be told in time.
+    pub async fn settle(&self, user: &UserId) -> Result<(), NotSettled> {
+        let told = tokio::time::timeout(FIRST_ATTEMPT, self.changes.tell(user)).await;
+        told.is_ok_and(|told| told.is_ok()).then_some(()).ok_or(NotSettled)
+    }
+
     /// To be called when the gateway has answered that `user` has a new password. Drops what was found good about the
     /// user's logins and revokes the user's tokens.
     pub async fn on_password_changed(&self, policy: &Policy, user: &str, now: UnixSeconds) -> PasswordChanged {
@@ -89,7 +106,18 @@ impl Authenticator {
 pub(super) struct PasswordChanges {
     denylist: Denylist,
     /// Nearly always empty: the hot path looks into it for every token.
-    pending: ArcSwap<HashMap<UserId, UnixSeconds>>,
+    pending: ArcSwap<HashMap<UserId, Pending>>,
+}
+
+/// What the store has to be told about a user.
+#[derive(Clone)]
+struct Pending {
+    /// The last second whose tokens end.
+    until: UnixSeconds,
+    /// How often there was reason to: a later one is told again, even of the same second.
+    changes: u64,
+    /// One tells at a time, and who waited finds nothing left to tell: each telling ends whatever was issued before it.
+    telling: Arc<Mutex<()>>,
 }
 
 impl PasswordChanges {
@@ -109,55 +137,76 @@ impl PasswordChanges {
         !pending.is_empty()
             && pending
                 .get(token.user())
-                .is_some_and(|until| token.issued_at() <= *until)
+                .is_some_and(|pending| token.issued_at() <= pending.until)
     }
 
     async fn end(this: &Arc<Self>, user: UserId, now: UnixSeconds) -> PasswordChanged {
         this.mark(&user, now);
-        match tokio::time::timeout(FIRST_ATTEMPT, this.tell(&user, now)).await {
+        match tokio::time::timeout(FIRST_ATTEMPT, this.tell(&user)).await {
             Ok(Ok(())) => PasswordChanged::Revoked,
             Ok(Err(StoreError::Unavailable { reason })) => {
                 tracing::error!(%user, %reason, "tokens of a user with a new password are not revoked in the store yet");
-                tokio::spawn(Self::keep_telling(Arc::clone(this), user, now));
+                tokio::spawn(Self::keep_telling(Arc::clone(this), user));
                 PasswordChanged::Pending
             }
             Err(_elapsed) => {
                 tracing::error!(%user, reason = "slow", "tokens of a user with a new password are not revoked in the store yet");
-                tokio::spawn(Self::keep_telling(Arc::clone(this), user, now));
+                tokio::spawn(Self::keep_telling(Arc::clone(this), user));
                 PasswordChanged::Pending
             }
         }
     }
 
-    async fn keep_telling(this: Arc<Self>, user: UserId, now: UnixSeconds) {
+    async fn keep_telling(this: Arc<Self>, user: UserId) {
         let mut pause = FIRST_PAUSE;
-        while let Err(StoreError::Unavailable { .. }) = this.tell(&user, now).await {
-            tokio::time::sleep(pause).await;
+        while let Err(StoreError::Unavailable { .. }) = this.tell(&user).await {
+            this.denylist.pause(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         tracing::info!(%user, "tokens of a user with a new password are revoked in the store now");
     }
 
-    async fn tell(&self, user: &UserId, now: UnixSeconds) -> Result<(), StoreError> {
-        self.denylist.revoke_user(user, now).await?;
-        self.unmark(user, now);
+    /// Tells the store what is pending about a user, until nothing is.
+    ///
+    /// INVARIANT(told once): what was told is not told again, because tokens issued in between would end. Held by
+    /// `what_is_issued_after_a_pending_end_lives_on`.
+    pub(super) async fn tell(&self, user: &UserId) -> Result<(), StoreError> {
+        while let Some(mine) = self.find(user) {
+            let _alone = mine.telling.lock().await;
+            // Somebody else may have told it meanwhile, and there may even be something new with others at it.
+            let Some(pending) = self.find(user).filter(|now| Arc::ptr_eq(&now.telling, &mine.telling)) else {
+                continue;
+            };
+            self.denylist.revoke_user(user, pending.until).await?;
+            self.unmark(user, &pending);
+        }
         Ok(())
     }
 
-    fn mark(&self, user: &UserId, now: UnixSeconds) {
+    fn find(&self, user: &UserId) -> Option<Pending> {
+        self.pending.load().get(user).cloned()
+    }
+
+    pub(super) fn mark(&self, user: &UserId, now: UnixSeconds) {
+        let telling = Arc::<Mutex<()>>::default();
         self.pending.rcu(|pending| {
             let mut pending = HashMap::clone(pending);
-            let until = pending.entry(user.clone()).or_insert(now);
-            *until = now.max(*until);
+            let entry = pending.entry(user.clone()).or_insert_with(|| Pending {
+                until: now,
+                changes: 0,
+                telling: Arc::clone(&telling),
+            });
+            entry.until = now.max(entry.until);
+            entry.changes += 1;
             pending
         });
     }
 
     /// A later change that is still pending stays.
-    fn unmark(&self, user: &UserId, now: UnixSeconds) {
+    fn unmark(&self, user: &UserId, told: &Pending) {
         self.pending.rcu(|pending| {
             let mut pending = HashMap::clone(pending);
-            if pending.get(user).is_some_and(|until| *until <= now) {
+            if pending.get(user).is_some_and(|now| now.changes == told.changes) {
                 pending.remove(user);
             }
             pending

@@ -331,6 +331,38 @@ async fn tokens_end_here_even_while_the_store_is_away() {
 }
 
 #[tokio::test]
+async fn what_is_issued_after_a_pending_end_lives_on() {
+    let bench = Bench::asking(&Toy::answering(200).await).await;
+    let user = UserId::parse("ABC123").unwrap();
+    let changes = &bench.authenticator.changes;
+    assert_eq!(bench.authenticator.settle(&user).await, Ok(()), "nothing is pending");
+    assert_eq!(bench.denylist.epoch(&user), 0);
+    // As if the store had been away.
+    changes.mark(&user, NOW);
+    assert_eq!(bench.authenticator.settle(&user).await, Ok(()));
+    let epoch = bench.denylist.epoch(&user);
+    assert!(epoch > 0);
+    assert_eq!(
+        bench.standing(&token("ABC123", NOW)),
+        Standing::Revoked(RevokedBy::User)
+    );
+    // The retry comes later than whatever was issued meanwhile.
+    changes.tell(&user).await.unwrap();
+    assert_eq!(bench.denylist.epoch(&user), epoch);
+    // Another reason is told, even in the same second, and once however many tell it.
+    changes.mark(&user, NOW);
+    let (one, other) = tokio::join!(changes.tell(&user), bench.authenticator.settle(&user));
+    assert!(one.is_ok() && other.is_ok());
+    assert_eq!(bench.denylist.epoch(&user), epoch + 1);
+    // A store that cannot be told is an outage for whoever wants tokens of that user, and of nobody else.
+    changes.mark(&user, NOW);
+    bench.denylist.close().await;
+    assert_eq!(bench.authenticator.settle(&user).await, Err(NotSettled));
+    let another = UserId::parse("OTHER1").unwrap();
+    assert_eq!(bench.authenticator.settle(&another).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_token_that_was_good_before_is_still_judged_by_time_and_revocation() {
     let bench = Bench::asking(&Toy::answering(200).await).await;
     let raw = token("ABC123", NOW);

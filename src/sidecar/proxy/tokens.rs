@@ -11,6 +11,7 @@ use pingora::proxy::Session;
 
 use super::arrival;
 use super::passage::{Passage, circumstances};
+use crate::authenticate::NotSettled;
 use crate::body;
 use crate::context::{Context, Pass, Terms};
 use crate::endpoints::EndpointAnswer;
@@ -82,6 +83,12 @@ impl Passage {
         now: UnixSeconds,
     ) -> Result<TokenRequest, Refused> {
         let (Action::TokenIssue, Some(grant)) = (pass.terms.action, &pass.grant) else {
+        if let (Action::TokenRefresh, Some(grant)) = (pass.terms.action, &pass.grant)
+            && let Err(refusal) = self.settle(grant.user()).await
+        {
+            let terms = Some(Box::new(pass.terms));
+            return Err(Refused { refusal, terms });
+        }
             return Ok(TokenRequest {
                 pass,
                 body: Bytes::new(),
@@ -91,7 +98,12 @@ impl Passage {
         };
         let limit = pass.terms.body_limit.unwrap_or(self.limits.body);
         let user = grant.user().clone();
-        let body = match body::collect(session, limit, self.timeouts.body).await {
+        let body = body::collect(session, limit, self.timeouts.body).await;
+        let settled = match body {
+            Ok(body) => self.settle(&user).await.map(|()| body),
+            Err(refusal) => Err(refusal),
+        };
+        let body = match settled {
             Ok(body) => body,
             Err(refusal) => {
                 let terms = Some(Box::new(pass.terms));
@@ -105,6 +117,12 @@ impl Passage {
     }
 
     async fn call(&self, session: &Session, edition: &Edition, call: &Call<'_>) -> Result<EndpointAnswer, Refusal> {
+    /// No token is made of a user whose older ones end in the store later than they do here.
+    async fn settle(&self, user: &UserId) -> Result<(), Refusal> {
+        let settled = self.gate.authenticator().settle(user).await;
+        settled.map_err(|NotSettled| Refusal::Outage("revocation_pending"))
+    }
+
         let policy = &edition.policy;
         let answer = match call.terms.action {
             Action::TokenIssue => {
