@@ -83,10 +83,10 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Ok(loaded) => loaded,
         Err(problems) => return report(problems, Exit::Config),
     };
-    report(&loaded.warnings, Exit::Success);
     if let Command::Health = command {
         return match is_alive(loaded.config.http.listen) {
             Ok(()) => Exit::Success,
+        report(&loaded.warnings, Exit::Success);
             Err(error) => report([error], Exit::Unavailable),
         };
     }
@@ -96,6 +96,7 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
     };
     take_memory_in_small_pages();
     let runtime = match tokio::runtime::Runtime::new() {
+    logs::warn_of(&loaded.warnings);
         Ok(runtime) => runtime,
         Err(error) => return report([error], Exit::Software),
     };

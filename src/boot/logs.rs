@@ -1,8 +1,10 @@
 //! How does a process tell what happens? In JSON lines on standard error, written by a thread of its own
 //! (`logs/writer.rs`).
 
+mod panics;
 mod writer;
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use tracing_subscriber::Layer as _;
@@ -95,7 +97,7 @@ pub enum NotStarted {
 
 /// Sends everything said through `tracing` and `log` to standard error, from now on. `own` is how the names of our own
 /// crates start: other crates are heard from [`Level::Warn`] up, unless everything is wanted. What is said under one of
-/// the targets `always` is told from [`Level::Info`] up, however little else is wanted.
+/// the targets `always` is told from [`Level::Info`] up, however little else is wanted. A panic is a line, too.
 ///
 /// # Errors
 ///
@@ -106,7 +108,15 @@ pub fn start(level: Level, own: &str, always: &[&str]) -> Result<Logs, NotStarte
         .with(lines(level, own, always, writer))
         .try_init()
         .map_err(|_| NotStarted::Already)?;
+    panics::tell();
     Ok(logs)
+}
+
+/// Says what is odd about the configuration and no reason not to start.
+pub fn warn_of(problems: &[impl Display]) {
+    for problem in problems {
+        tracing::warn!(%problem, "configuration");
+    }
 }
 
 fn lines<S, W>(level: Level, own: &str, always: &[&str], writer: W) -> impl tracing_subscriber::Layer<S>

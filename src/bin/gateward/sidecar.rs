@@ -29,12 +29,12 @@ pub(crate) fn run(config: &Path) -> Exit {
         Ok(fit) => fit.loaded,
         Err(wrong) => return report(wrong.problems, wrong.exit),
     };
-    report(&loaded.warnings, Exit::Success);
     let config = loaded.config;
     let (runtime, logs) = match prepare(config.threads, &config.log) {
         Ok(prepared) => prepared,
         Err(why) => return report([why], Exit::Software),
     };
+    logs::warn_of(&loaded.warnings);
     let ran = runtime.block_on(async {
         let (commander, orders) = server::orders();
         tokio::spawn(obey(commander));

@@ -24,11 +24,11 @@ pub(crate) fn up(config: Option<&Path>) -> Exit {
         Ok(plan) => plan,
         Err((problems, exit)) => return report(problems, exit),
     };
-    report(&plan.warnings, Exit::Success);
     let (runtime, logs) = match prepare(plan.sidecar.threads, &plan.sidecar.log) {
         Ok(prepared) => prepared,
         Err(why) => return report([why], Exit::Software),
     };
+    logs::warn_of(&plan.warnings);
     let dropped = logs.dropped();
     runtime.block_on(plan.run(move || dropped.count()))
 }

@@ -142,3 +142,31 @@ fn levels_are_known_by_name() {
     assert_eq!(Level::Error.of_libraries(), LevelFilter::ERROR);
     assert_eq!(Level::Trace.of_libraries(), LevelFilter::INFO);
 }
+
+#[test]
+fn a_panic_is_one_line_that_says_where_and_not_what() {
+    let (to, _gate, read) = slow(true);
+    let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Error, "gateward", &[], writer));
+    // Panics of other tests are told as before.
+    let (before, here) = (std::panic::take_hook(), std::thread::current().id());
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() == here {
+            panics::tell_one(panic);
+        } else {
+            before(panic);
+        }
+    }));
+    tracing::subscriber::with_default(subscriber, || {
+        let ended = std::panic::catch_unwind(|| Err::<(), _>("hunter2").unwrap());
+        assert!(ended.is_err());
+    });
+    drop(logs);
+    let said = read_lines(&read);
+    assert_eq!(said.len(), 1, "{said:?}");
+    let line = said.first().unwrap();
+    assert_eq!((&line["level"], &line["message"]), (&"ERROR".into(), &"panic".into()));
+    let place = line["place"].as_str().unwrap();
+    assert!(place.contains("logs/tests.rs:"), "{place}");
+    assert!(!line.to_string().contains("hunter2"), "{line}");
+}
