@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use gateward_boot::clock::Clock;
+use gateward_boot::dumps;
 use gateward_boot::environment::Environment;
 use gateward_boot::exit::Exit;
 use gateward_boot::logs;
@@ -45,6 +46,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    dumps::forbid();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(told) => {
@@ -84,9 +86,9 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Err(problems) => return report(problems, Exit::Config),
     };
     if let Command::Health = command {
+        report(&loaded.warnings, Exit::Success);
         return match is_alive(loaded.config.http.listen) {
             Ok(()) => Exit::Success,
-        report(&loaded.warnings, Exit::Success);
             Err(error) => report([error], Exit::Unavailable),
         };
     }
@@ -94,9 +96,9 @@ fn perform(command: Command, named: Option<&Path>) -> Exit {
         Ok(logs) => logs,
         Err(error) => return report([error], Exit::Software),
     };
+    logs::warn_of(&loaded.warnings);
     take_memory_in_small_pages();
     let runtime = match tokio::runtime::Runtime::new() {
-    logs::warn_of(&loaded.warnings);
         Ok(runtime) => runtime,
         Err(error) => return report([error], Exit::Software),
     };

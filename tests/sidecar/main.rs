@@ -20,6 +20,7 @@ mod operation;
 mod outage;
 mod paths;
 mod store;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
