@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::scope::Scope;
 
-/// Which kinds of credential a route accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which kinds of credential a route accepts; none by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Accepts {
     /// A user name and password (RFC 7617).
     pub basic: bool,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateward_auth::{Grant, Scope, TokenId, UnixSeconds, UserId};
+use gateward_auth::{Accepts, Grant, Scope, TokenId, UnixSeconds, UserId};
 use gateward_policy::{Action, CanonicalPath, Route, RouteId, UpstreamCredential};
 use http::{HeaderValue, Method};
 
@@ -214,6 +214,8 @@ pub struct Notes {
     pub token: Option<TokenId>,
     /// The scope that the route needs.
     pub scope: Option<Scope>,
+    /// Which kinds of credential the route accepts.
+    pub accepts: Accepts,
     /// Granted although the denylist may be out of date.
     pub degraded: bool,
 }

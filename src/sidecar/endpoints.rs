@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateward_auth::{
-    AccessClaims, FamilyId, RefreshClaims, Scope, Signer, TokenId, UnixSeconds, UserId, whole_seconds,
+    Accepts, AccessClaims, FamilyId, RefreshClaims, Scope, Signer, TokenId, UnixSeconds, UserId, whole_seconds,
 };
 use gateward_boot::random;
 use gateward_contract::TokenResponse;
@@ -66,25 +66,16 @@ impl EndpointRefusal {
             Self::Unauthorized(label) | Self::Unavailable(label) => label,
         }
     }
-}
 
-impl From<EndpointRefusal> for Refusal {
-    fn from(refusal: EndpointRefusal) -> Self {
-        let label = refusal.label();
-        match refusal {
-            EndpointRefusal::Invalid(message) => Self::Endpoint {
-                status: 400,
-                message,
-                label,
-            },
-            EndpointRefusal::ScopeRequired(scope) => Self::Forbidden { scope },
-            EndpointRefusal::Unauthorized(_) => Self::Endpoint {
-                status: 401,
-                message: "Unauthorized".to_owned(),
-                label,
-            },
-            EndpointRefusal::TooMany => Self::TooMany(label),
-            EndpointRefusal::Unavailable(_) => Self::Outage(label),
+    /// As an answer, on a route that accepts these kinds of credential.
+    pub fn on_route(self, accepts: Accepts) -> Refusal {
+        let label = self.label();
+        match self {
+            Self::Invalid(message) => Refusal::TokenRequest(message),
+            Self::ScopeRequired(scope) => Refusal::Forbidden { scope },
+            Self::Unauthorized(_) => Refusal::TokenSpent { label, accepts },
+            Self::TooMany => Refusal::TooMany(label),
+            Self::Unavailable(_) => Refusal::Outage(label),
         }
     }
 }

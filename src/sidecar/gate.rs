@@ -146,6 +146,7 @@ impl Gate {
         now: UnixSeconds,
         notes: &mut Notes,
     ) -> Result<gateward_auth::Grant, Refusal> {
+        notes.accepts = ask.requirement.accepts;
         let denied = |denial| Refusal::from_denial(denial, ask.requirement.accepts);
         let credential = credential::parse(header).map_err(|error| denied(Denial::BadCredential(error)))?;
         notes.kind = kind_of(&credential);

@@ -100,14 +100,14 @@ pub enum Refusal {
     RevocationUnknown,
     /// The gateway.
     Gateway(GatewayTrouble),
-    /// A token endpoint says no, in the reference's words.
-    Endpoint {
-        /// HTTP status.
-        status: u16,
-        /// Text for the client.
-        message: String,
+    /// A token endpoint says no to what was asked, in the reference's words.
+    TokenRequest(String),
+    /// A token endpoint says no to the token that was good enough to get there.
+    TokenSpent {
         /// For logs and metrics.
         label: &'static str,
+        /// What would be accepted.
+        accepts: Accepts,
     },
     /// A bug of ours.
     Internal(&'static str),
@@ -134,8 +134,8 @@ impl Refusal {
             Self::Framing(error) => error.status(),
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
-            Self::BodyBroken | Self::Method | Self::Path(_) | Self::CredentialRepeated => 400,
-            Self::Unauthorized { .. } => 401,
+            Self::BodyBroken | Self::Method | Self::Path(_) | Self::CredentialRepeated | Self::TokenRequest(_) => 400,
+            Self::Unauthorized { .. } | Self::TokenSpent { .. } => 401,
             Self::Forbidden { .. } | Self::NotServed => 403,
             Self::NotFound => 404,
             Self::Busy | Self::ConnectionsExhausted | Self::Outage(_) | Self::RevocationUnknown => 503,
@@ -144,7 +144,6 @@ impl Refusal {
             Self::Gateway(
                 GatewayTrouble::Unreachable | GatewayTrouble::Broken | GatewayTrouble::RejectedCredential,
             ) => 502,
-            Self::Endpoint { status, .. } => *status,
             Self::Internal(_) => 500,
         }
     }
@@ -153,7 +152,7 @@ impl Refusal {
     pub fn message(&self) -> Cow<'_, str> {
         match self {
             Self::Forbidden { scope } => Cow::Owned(format!("scope required: {scope}")),
-            Self::Endpoint { message, .. } => Cow::Borrowed(message),
+            Self::TokenRequest(message) => Cow::Borrowed(message),
             Self::Method => Cow::Borrowed("Invalid http method"),
             Self::Framing(_)
             | Self::HeadTimeout
@@ -163,6 +162,7 @@ impl Refusal {
             | Self::Path(_)
             | Self::CredentialRepeated
             | Self::Unauthorized { .. }
+            | Self::TokenSpent { .. }
             | Self::NotServed
             | Self::NotFound
             | Self::TooMany(_)
@@ -211,7 +211,8 @@ impl Refusal {
             | Self::NotServed
             | Self::NotFound
             | Self::Gateway(_)
-            | Self::Endpoint { .. }
+            | Self::TokenRequest(_)
+            | Self::TokenSpent { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -219,11 +220,7 @@ impl Refusal {
     /// `WWW-Authenticate` values, one per kind (RFC 7617 §2, RFC 6750 §3).
     fn challenges(&self) -> Vec<HeaderValue> {
         let accepts = match self {
-            Self::Unauthorized { accepts, .. } => *accepts,
-            Self::Endpoint { status: 401, .. } => Accepts {
-                basic: false,
-                jwt: true,
-            },
+            Self::Unauthorized { accepts, .. } | Self::TokenSpent { accepts, .. } => *accepts,
             Self::Forbidden { scope } => {
                 let text = format!("Bearer realm=\"gateward\", error=\"insufficient_scope\", scope=\"{scope}\"");
                 return HeaderValue::from_str(&text).into_iter().collect();
@@ -244,7 +241,7 @@ impl Refusal {
             | Self::Outage(_)
             | Self::RevocationUnknown
             | Self::Gateway(_)
-            | Self::Endpoint { .. }
+            | Self::TokenRequest(_)
             | Self::Internal(_) => return Vec::new(),
         };
         let basic = HeaderValue::from_static("Basic realm=\"gateward\", charset=\"UTF-8\"");
@@ -264,8 +261,7 @@ impl Refusal {
 
     fn is_about_a_token(&self) -> bool {
         let tokens = |denial: &Denial| matches!(denial, Denial::TokenInvalid(_) | Denial::TokenRevoked(_));
-        matches!(self, Self::Endpoint { status: 401, .. })
-            || matches!(self, Self::Unauthorized { denial, .. } if tokens(denial))
+        matches!(self, Self::TokenSpent { .. }) || matches!(self, Self::Unauthorized { denial, .. } if tokens(denial))
     }
 
     /// The closed-set word for logs and metrics.
@@ -288,7 +284,8 @@ impl Refusal {
             Self::Outage(label) | Self::TooMany(label) | Self::Internal(label) => label,
             Self::RevocationUnknown => "revocation_unknown",
             Self::Gateway(trouble) => trouble.label(),
-            Self::Endpoint { label, .. } => label,
+            Self::TokenRequest(_) => "request_invalid",
+            Self::TokenSpent { label, .. } => label,
         }
     }
 
@@ -308,7 +305,7 @@ impl Refusal {
             Self::Busy | Self::ConnectionsExhausted => "busy",
             Self::Outage(_) | Self::RevocationUnknown => "unavailable",
             Self::Gateway(_) => "bad-gateway",
-            Self::Endpoint { .. } => "token-request",
+            Self::TokenRequest(_) | Self::TokenSpent { .. } => "token-request",
             Self::Internal(_) => "internal",
         }
     }

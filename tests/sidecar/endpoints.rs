@@ -134,7 +134,12 @@ async fn a_refresh_token_used_again_later_ends_the_session() {
     });
     let issued = bench.issue(&["messages:list"]).await;
     let next = refresh(&bench, &text(&issued, "refresh_token")).await.json();
-    assert_eq!(refresh(&bench, &text(&issued, "refresh_token")).await.status, 401);
+    let reused = refresh(&bench, &text(&issued, "refresh_token")).await;
+    assert_eq!(
+        (reused.status, reused.all("www-authenticate").len()),
+        (401, 2),
+        "both kinds are allowed there"
+    );
     assert_eq!(refresh(&bench, &text(&next, "refresh_token")).await.status, 401);
     assert!(!is_good(&bench, &text(&next, "access_token")).await);
     assert!(!is_good(&bench, &text(&issued, "access_token")).await);

@@ -581,7 +581,7 @@ fn a_refusal_is_the_answer_that_the_reference_gives() {
         ),
     ];
     for (refusal, status, message) in cases {
-        let refusal = Refusal::from(refusal);
+        let refusal = refusal.on_route(Accepts::BOTH);
         assert_eq!((refusal.status(), refusal.message().as_ref()), (status, message));
     }
 }

@@ -3,7 +3,7 @@
 //! Reads the body and the path for `endpoints`, which know no session. Judges nothing itself.
 
 use bytes::Bytes;
-use gateward_auth::{Credential, Grant, UnixSeconds, credential};
+use gateward_auth::{Accepts, Credential, Grant, UnixSeconds, UserId, credential};
 use gateward_contract::headers::JSON;
 use gateward_policy::Action;
 use http::header;
@@ -46,6 +46,7 @@ impl Passage {
                     grant,
                     jti: path.param("jti").map(|jti| jti.into_owned()),
                     body,
+                    accepts: context.notes.accepts,
                     epoch,
                     now,
                 };
@@ -82,13 +83,13 @@ impl Passage {
         pass: Pass,
         now: UnixSeconds,
     ) -> Result<TokenRequest, Refused> {
-        let (Action::TokenIssue, Some(grant)) = (pass.terms.action, &pass.grant) else {
         if let (Action::TokenRefresh, Some(grant)) = (pass.terms.action, &pass.grant)
             && let Err(refusal) = self.settle(grant.user()).await
         {
             let terms = Some(Box::new(pass.terms));
             return Err(Refused { refusal, terms });
         }
+        let (Action::TokenIssue, Some(grant)) = (pass.terms.action, &pass.grant) else {
             return Ok(TokenRequest {
                 pass,
                 body: Bytes::new(),
@@ -116,13 +117,13 @@ impl Passage {
         Ok(TokenRequest { pass, body, epoch, now })
     }
 
-    async fn call(&self, session: &Session, edition: &Edition, call: &Call<'_>) -> Result<EndpointAnswer, Refusal> {
     /// No token is made of a user whose older ones end in the store later than they do here.
     async fn settle(&self, user: &UserId) -> Result<(), Refusal> {
         let settled = self.gate.authenticator().settle(user).await;
         settled.map_err(|NotSettled| Refusal::Outage("revocation_pending"))
     }
 
+    async fn call(&self, session: &Session, edition: &Edition, call: &Call<'_>) -> Result<EndpointAnswer, Refusal> {
         let policy = &edition.policy;
         let answer = match call.terms.action {
             Action::TokenIssue => {
@@ -149,7 +150,7 @@ impl Passage {
             }
             Action::Forward | Action::Passthrough => return Err(Refusal::Internal("not_a_token_endpoint")),
         };
-        answer.map_err(Refusal::from)
+        answer.map_err(|refusal| refusal.on_route(call.accepts))
     }
 }
 
@@ -168,6 +169,8 @@ struct Call<'a> {
     grant: &'a Grant,
     jti: Option<String>,
     body: Bytes,
+    /// Which kinds of credential the route accepts.
+    accepts: Accepts,
     epoch: u64,
     now: UnixSeconds,
 }

@@ -63,6 +63,31 @@ fn a_bad_token_is_named_as_rfc_6750_wants() {
 }
 
 #[test]
+fn a_token_that_is_spent_gets_the_challenges_of_its_route() {
+    for (accepts, challenges) in [
+        (Accepts::BOTH, 2),
+        (
+            Accepts {
+                basic: false,
+                jwt: true,
+            },
+            1,
+        ),
+    ] {
+        let refusal = EndpointRefusal::Unauthorized("refresh_reuse").on_route(accepts);
+        let answer = refusal.to_answer(&ABOUT);
+        assert_eq!((answer.status(), refusal.label()), (401, "refresh_reuse"));
+        assert_eq!(answer.body, "{\"message\":\"Unauthorized\"}");
+        let told = fields(&answer, "WWW-Authenticate");
+        assert_eq!(told.len(), challenges);
+        assert_eq!(
+            told.last().unwrap(),
+            "Bearer realm=\"gateward\", error=\"invalid_token\""
+        );
+    }
+}
+
+#[test]
 fn a_missing_scope_is_403_in_the_words_of_the_reference() {
     let scope = Scope::parse("messages:send").unwrap();
     let answer = unauthorized(Denial::ScopeMissing { scope }, Accepts::BOTH);
@@ -112,7 +137,7 @@ fn the_same_facts_come_as_a_problem_when_asked_for() {
 
 #[test]
 fn too_much_asked_is_429_and_says_when_to_come_back() {
-    let refusal = Refusal::from(EndpointRefusal::TooMany);
+    let refusal = EndpointRefusal::TooMany.on_route(Accepts::BOTH);
     let answer = refusal.to_answer(&ABOUT);
     assert_eq!(
         (refusal.status(), &answer.body[..]),
