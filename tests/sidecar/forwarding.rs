@@ -165,3 +165,36 @@ async fn an_idle_connection_is_given_up() {
     assert!(connection.is_closed_by_peer().await);
     assert!(start.elapsed() < Duration::from_secs(15));
 }
+
+#[test]
+fn a_connection_to_the_gateway_is_given_up_when_it_is_not_needed_for_long() {
+    // 30 s unless it is said; SMSGate itself closes after 60.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    let gateway = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("request");
+            head.extend(byte);
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            .expect("answer");
+        let answered = Instant::now();
+        assert_eq!(stream.read(&mut [0]).expect("the end"), 0, "and no other request");
+        answered.elapsed()
+    });
+    let sidecar = Settings::new()
+        .file("gateward.yaml", &format!("upstream: {{ url: '{url}', idle: 500ms }}\n"))
+        .with("GATEWARD__UPSTREAM__MINT__SECRET", MINT_SECRET)
+        .with("GATEWARD__TOKENS__SECRET", TOKEN_SECRET)
+        .run();
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let list = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
+    assert_eq!(runtime.block_on(list.send(sidecar.public)).status, 200);
+    let kept = gateway.join().expect("gateway").as_secs_f64();
+    assert!((0.4..10.0).contains(&kept), "kept for {kept} s");
+}

@@ -252,13 +252,23 @@ async fn a_gateway_that_refuses_our_token_is_our_fault() {
 }
 
 #[tokio::test]
-async fn a_403_of_the_gateway_passes() {
+async fn a_403_of_the_gateway_passes_and_is_counted() {
     let bench = Bench::with(
         Upstream::answering(|_| Answer::json(403, r#"{"message":"not yours"}"#)),
         |settings| settings,
     );
     let answer = bench.list_with(&token(&["messages:list"])).await;
     assert_eq!((answer.status, answer.message().as_str()), (403, "not yours"));
+    // A request is counted after its answer was sent.
+    let counted = r#"gateward_upstream_refusals_total{route="messages.list",status="403"} 1"#;
+    let start = std::time::Instant::now();
+    loop {
+        let metrics = Request::get("/metrics").send(bench.gateward.admin).await.text();
+        if metrics.lines().any(|line| line == counted) {
+            break;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -16,12 +16,13 @@ mod endpoints;
 mod forwarding;
 mod framing;
 mod headers;
+mod lines;
 mod operation;
 mod outage;
 mod paths;
-mod store;
 mod secrets;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
-mod tokens;
 mod tls;
+mod tokens;
