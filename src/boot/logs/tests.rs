@@ -1,8 +1,9 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -124,6 +125,92 @@ fn lines_said_together_are_written_together_and_in_order() {
     assert!(pieces.len() < 1000, "{} pieces", pieces.len());
     let wanted: String = (0..1000).map(|number| format!("{number}\n")).collect();
     assert_eq!(pieces.concat(), wanted.as_bytes());
+}
+
+/// A disk with so many bytes of room.
+#[derive(Clone, Default)]
+struct Disk {
+    room: Arc<Mutex<usize>>,
+    holds: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut room = self.room.lock().unwrap();
+        let fits = bytes.len().min(*room);
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *room -= fits;
+        self.holds.lock().unwrap().extend_from_slice(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_a_full_disk_did_not_take_are_counted_and_harm_no_later_ones() {
+    let disk = Disk::default();
+    *disk.room.lock().unwrap() = "first\nsecond".len();
+    let (writer, logs) = writer::start(disk.clone(), MAX_WAITING).unwrap();
+    writer_says(&writer, "first\nsecond\nthird\n");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while logs.dropped().count() < 2 {
+        assert!(Instant::now() < deadline, "{} dropped", logs.dropped().count());
+        std::thread::yield_now();
+    }
+    *disk.room.lock().unwrap() = 100;
+    writer_says(&writer, "fourth\n");
+    let dropped = logs.dropped();
+    drop(logs);
+    assert_eq!(dropped.count(), 2);
+    let holds = disk.holds.lock().unwrap().clone();
+    assert_eq!(String::from_utf8(holds).unwrap(), "first\nsecond\nfourth\n");
+}
+
+fn writer_says(mut writer: &writer::LineWriter, lines: &str) {
+    for line in lines.split_inclusive('\n') {
+        writer.write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// A pipe that takes one byte at a time, and not even that every time it is asked.
+#[derive(Clone, Default)]
+struct Narrow {
+    asked: usize,
+    took: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Narrow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.asked += 1;
+        match self.asked {
+            2 => Err(io::ErrorKind::WouldBlock.into()),
+            3 => Err(io::ErrorKind::Interrupted.into()),
+            _ => {
+                self.took.lock().unwrap().extend_from_slice(&bytes[..1]);
+                Ok(1)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_taken_in_pieces_arrives_whole() {
+    let pipe = Narrow::default();
+    let (writer, logs) = writer::start(pipe.clone(), MAX_WAITING).unwrap();
+    writer_says(&writer, "first\nsecond\n");
+    let dropped = logs.dropped();
+    drop(logs);
+    assert_eq!(*pipe.took.lock().unwrap(), b"first\nsecond\n");
+    assert_eq!(dropped.count(), 0);
 }
 
 #[test]

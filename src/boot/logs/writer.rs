@@ -4,7 +4,7 @@
 //! `tracing-appender` wakes its thread and makes a system call for every line, which costs as much as a fifth of the
 //! request that the line is about (see `benches/README.md`).
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use tracing_subscriber::fmt::MakeWriter;
 const GATHERING: Duration = Duration::from_millis(10);
 /// How long the end of a process waits for a reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to wait for one who takes nothing just now, and does not let us wait for him.
+const PAUSE: Duration = Duration::from_millis(10);
 /// What a buffer keeps of its room once it is written, in bytes.
 const KEPT: usize = 64 << 10;
 
@@ -76,11 +78,12 @@ impl Desk {
         }
     }
 
-    fn write_all_to(&self, mut to: impl Write) {
+    fn write_all_to(&self, to: impl Write) {
+        let mut outlet = Outlet { to, torn: false };
         let mut taken = Vec::new();
         while self.take(&mut taken) {
-            // There is nobody to tell that nobody listens.
-            let _ = to.write_all(&taken).and_then(|()| to.flush());
+            let lost = outlet.write(&taken);
+            self.dropped.fetch_add(lost, Ordering::Relaxed);
             taken.clear();
             taken.shrink_to(KEPT);
         }
@@ -97,6 +100,48 @@ impl Desk {
         let (mut lines, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut lines.waiting, taken);
         !taken.is_empty()
+    }
+}
+
+/// Where lines go.
+struct Outlet<W> {
+    to: W,
+    /// Only the beginning of the last line got there.
+    torn: bool,
+}
+
+impl<W: Write> Outlet<W> {
+    /// Writes lines and returns how many of them got lost, whole or in part. What failed is not tried again: who does not
+    /// listen now (a full disk, a closed pipe) may do so for good, and the next lines show whether that is over.
+    fn write(&mut self, lines: &[u8]) -> u64 {
+        // Otherwise the next line would be lost with the one that it is appended to.
+        let left = if self.torn && !self.push(b"\n").is_empty() {
+            lines
+        } else {
+            let left = self.push(lines);
+            let written = lines.len() - left.len();
+            let last = lines.get(..written).and_then(<[u8]>::last);
+            self.torn = last.is_some_and(|byte| *byte != b'\n');
+            left
+        };
+        let ends = left.iter().filter(|byte| **byte == b'\n').count();
+        u64::try_from(ends).unwrap_or(u64::MAX)
+    }
+
+    /// Writes as much as possible and returns what is left.
+    fn push<'a>(&mut self, mut left: &'a [u8]) -> &'a [u8] {
+        while !left.is_empty() {
+            match self.to.write(left) {
+                Ok(written @ 1..) => left = left.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Somebody who shares standard error with us has made it so.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::park_timeout(PAUSE),
+                // There is nobody to tell that nobody listens.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let _ = self.to.flush();
+        left
     }
 }
 
@@ -148,7 +193,7 @@ impl Drop for Logs {
     }
 }
 
-/// Counts the lines that nobody got to read because standard error was too slow.
+/// Counts the lines that nobody got to read because standard error was too slow, or took them no more.
 #[derive(Clone, Debug)]
 pub struct DroppedLines(Arc<Desk>);
 

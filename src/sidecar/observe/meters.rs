@@ -199,7 +199,7 @@ impl Meters {
             panics: metrics.counter("gateward_panics_total", "Requests that ended in a panic.")?,
             log_lines_dropped: metrics.counter(
                 "gateward_log_lines_dropped_total",
-                "Lines of the log that were dropped because standard error was too slow.",
+                "Lines of the log that were dropped because standard error was too slow or failed.",
             )?,
             connections: metrics.gauge("gateward_connections", "Client connections.")?,
             in_flight: metrics.gauge("gateward_requests_in_flight", "Requests in flight.")?,
