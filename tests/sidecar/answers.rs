@@ -1,7 +1,12 @@
 //! Answers of the gateway that are odd, early or broken, and what the client gets of them.
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use crate::bench::{Bench, MESSAGES, TOKEN, token};
 use crate::support::http::{Connection, Request};
+use crate::support::process::pause;
 use crate::support::upstream::{Answer, Upstream};
 
 /// A sidecar before a gateway that answers everything with these bytes and goes on.
@@ -90,20 +95,48 @@ async fn an_answer_that_breaks_off_is_not_made_to_look_whole() {
         let bench = ending_with(&format!("HTTP/1.1 200 OK\r\n{half}"));
         let mut connection = Connection::open(bench.at()).await;
         connection.write(&list().bytes(bench.at())).await;
-        assert_eq!(connection.read_head().await.expect("head").0, 200);
-        let mut rest = Vec::new();
-        loop {
-            let more = connection.read_some().await;
-            if more.is_empty() {
-                break;
-            }
-            rest.extend(more);
+        assert_eq!(ending(&mut connection).await, (200, body.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn the_beginning_of_an_answer_that_breaks_off_later_is_not_lost() {
+    for (half, body) in [
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nabc", "3\r\nabc\r\n"),
+        ("Transfer-Encoding: chunked\r\n\r\n", ""),
+        ("Content-Length: 5\r\n\r\nabc", "abc"),
+        ("Content-Length: 5\r\n\r\n", ""),
+    ] {
+        let tear = Arc::new(Notify::new());
+        let half = format!("HTTP/1.1 200 OK\r\n{half}").into_bytes();
+        let answers = [Answer::Hangup, Answer::Torn(half, Arc::clone(&tear))];
+        let bench = Bench::with(Upstream::scripted(answers), |settings| settings);
+        assert_eq!(bench.send(&list()).await.status, 502);
+        let mut connection = Connection::open(bench.at()).await;
+        connection.write(&list().bytes(bench.at())).await;
+        // It counts as reachable again as soon as the sidecar has taken the head of its answer.
+        let reachable = async || {
+            let status = Request::get("/status").send(bench.gateward.admin).await.json();
+            status["upstream"][0]["reachable"] == true
+        };
+        while !reachable().await {
+            pause();
         }
-        assert_eq!(
-            String::from_utf8_lossy(&rest),
-            body,
-            "no last chunk, and the connection ends"
-        );
+        tear.notify_one();
+        assert_eq!(ending(&mut connection).await, (200, body.to_owned()));
+    }
+}
+
+/// The status of an answer, and what follows its head until the connection ends, chunk framing included.
+async fn ending(connection: &mut Connection) -> (u16, String) {
+    let (status, _) = connection.read_head().await.expect("head");
+    let mut rest = Vec::new();
+    loop {
+        let more = connection.read_some().await;
+        if more.is_empty() {
+            return (status, String::from_utf8(rest).expect("text"));
+        }
+        rest.extend(more);
     }
 }
 

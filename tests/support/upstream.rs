@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub(crate) enum Answer {
     Hangup,
     /// These bytes, then nothing more: the connection stays open.
     Stall(Vec<u8>),
+    /// These bytes, and closes the connection when it is told to.
+    Torn(Vec<u8>, Arc<Notify>),
 }
 
 impl Answer {
@@ -162,6 +165,11 @@ async fn serve(mut stream: TcpStream, connection: usize, log: Arc<Mutex<Vec<Rece
             Answer::Stall(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 std::future::pending::<()>().await;
+            }
+            Answer::Torn(bytes, tear) => {
+                let _ = stream.write_all(&bytes).await;
+                tear.notified().await;
+                return;
             }
         }
     }

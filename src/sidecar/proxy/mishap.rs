@@ -95,7 +95,8 @@ impl Passage {
         Ok(())
     }
 
-    /// Answers a request that failed on its way. Returns the status that was sent, or 0 when nobody is listening.
+    /// Answers a request that failed on its way. Returns the status that was sent, or 0 when nobody is listening, or when
+    /// the gateway's answer had begun: then that breaks off.
     pub(super) async fn failed(&self, session: &mut Session, error: &Error, context: &mut Context) -> u16 {
         let Some(refusal) = self.refusal_for(session, error, context) else {
             return 0;
@@ -109,6 +110,7 @@ impl Passage {
             .response_written()
             .is_some_and(|header| !header.status.is_informational())
         {
+            delivery::break_off(session, self.timeouts.write).await;
             return 0;
         }
         let Stage::Refused(_, _, refusal) = &context.stage else {

@@ -11,7 +11,9 @@ use futures_util::FutureExt as _;
 use http::{Method, header};
 use pingora::http::ResponseHeader;
 use pingora::protocols::Stream;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -71,6 +73,25 @@ pub(crate) async fn send(session: &mut Session, answer: Answer, close: bool) -> 
 /// Sends an answer of the gateway's to a request that was read to its end.
 pub(crate) async fn pass_on(session: &mut Session, header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
     write(session, header, body).await
+}
+
+/// Gives a client what came of an answer that ends too early, and no end: what is missing (bytes, or the last chunk)
+/// tells it that this is not all. The caller must drop the connection.
+pub(crate) async fn break_off(session: &mut Session, patience: Duration) {
+    if session.is_http2() {
+        // What was written is on its way, and the stream is reset behind it.
+        return;
+    }
+    // Up to 16 KiB may still be in our buffer, and all of a short answer. When the connection is dropped, the buffer gets
+    // one chance, which is none if the client's window is full. Pingora knows no other way to empty it: a body that is
+    // finished gets its last chunk, or is refused if it is too short. A single failure would empty nothing.
+    let failed = || HttpTask::Failed(Error::new(ErrorType::ConnectionClosed));
+    let emptied = session.downstream_session.response_duplex_vec(vec![failed(), failed()]);
+    let _gone = timeout(patience, emptied).await;
+    if !session.is_body_done() {
+        // Closed over unread bytes, a connection is reset, and what is on its way to the client is lost.
+        read_past(session).await;
+    }
 }
 
 async fn write(session: &mut Session, header: ResponseHeader, body: Bytes) -> pingora::Result<()> {
