@@ -49,6 +49,7 @@ impl From<GatewayError> for Denied {
         match error {
             GatewayError::Busy => Self::Busy,
             GatewayError::Unreachable
+            | GatewayError::Short
             | GatewayError::TimedOut
             | GatewayError::Broken
             | GatewayError::Unexpected(_)

@@ -227,6 +227,8 @@ pub struct GatewayLeg {
     pub attempts: usize,
     /// Which of its addresses was chosen last.
     pub target: Option<Target>,
+    /// No connection could be made there, for want of something on this machine.
+    pub short: bool,
     /// When the last attempt began.
     pub asked: Option<Instant>,
     /// Status of its answer.

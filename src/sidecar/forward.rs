@@ -7,6 +7,8 @@ pub mod accounts;
 pub(crate) mod checks;
 pub mod identity;
 mod minter;
+pub(crate) mod question;
+mod shortage;
 pub mod sites;
 
 use std::sync::Arc;
@@ -61,6 +63,7 @@ impl Forward {
         let choice = self.sites.choose(leg.attempts)?;
         leg.attempts += 1;
         leg.target = Some(choice.target);
+        leg.short = false;
         leg.asked = Some(Instant::now());
         let mut peer = choice.site.peer(choice.target.address);
         self.set_options(&mut peer.options, terms);

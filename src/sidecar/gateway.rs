@@ -1,22 +1,28 @@
 //! What does the gateway itself say: is this login good, and may this refresh token of its own be exchanged?
 //!
-//! The few requests that the sidecar makes on its own account, apart from the traffic that it forwards. It follows no
-//! redirect, reads no proxy from the environment, keeps no cookie, and shows nobody what the gateway answered: only one
-//! of a few outcomes comes back.
+//! The few requests that the sidecar makes on its own account, apart from the traffic that it forwards. They go where
+//! clients' requests go, and what they find out about an address counts for these, too. It follows no redirect, keeps no
+//! cookie, and shows nobody what the gateway answered: only one of a few outcomes comes back.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gateward_auth::Login;
 use gateward_policy::{GatewayRequest, LoginCheck};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
-use tokio::time::timeout;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode};
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::authorization;
 use crate::config::{Upstream, UpstreamTimeouts};
-use crate::forward::sites::{Choice, MAX_ATTEMPTS, Sites, Target};
+use crate::forward::question;
+use crate::forward::sites::{Choice, MAX_ATTEMPTS, Site, Sites};
 use crate::pool::{Full, Pool, Slot};
 
 /// Requests of ours that the gateway has to bear at once, and those that may wait for their turn.
@@ -46,8 +52,22 @@ pub(crate) enum Exchange {
     Nowhere,
 }
 
-/// The status, and which address it came from.
-type Answered = (u16, Option<SocketAddr>);
+/// One question, as it is put to any address.
+struct Question {
+    method: Method,
+    path: String,
+    credential: HeaderValue,
+}
+
+/// Why one address said nothing of use.
+enum Failed {
+    Unconnected(Box<pingora::Error>),
+    /// On a connection that was used before, or a new one.
+    Broken {
+        reused: bool,
+    },
+    Setup,
+}
 
 /// Why the gateway said nothing of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +78,9 @@ pub enum GatewayError {
     /// No connection.
     #[error("cannot connect to the gateway")]
     Unreachable,
+    /// No connection, for want of something on this machine.
+    #[error("no connection to the gateway can be made for want of ports, files or memory here")]
+    Short,
     /// No answer in time.
     #[error("the gateway did not answer in time")]
     TimedOut,
@@ -78,6 +101,7 @@ impl GatewayError {
         match self {
             Self::Busy => "gateway_checks_full",
             Self::Unreachable => "gateway_unreachable",
+            Self::Short => "local_resources",
             Self::TimedOut => "gateway_timeout",
             Self::Broken => "gateway_connection_broken",
             Self::Unexpected(_) => "gateway_unexpected_status",
@@ -88,8 +112,10 @@ impl GatewayError {
 
 /// A client of the gateway.
 pub struct Gateway {
-    client: reqwest::Client,
+    connector: Connector,
     sites: Arc<Sites>,
+    connect: Duration,
+    idle: Duration,
     pool: Pool,
     /// What each attempt to ask may take.
     limit: Duration,
@@ -102,12 +128,11 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Gateway {
-    /// Of the sites in turn, the first that can be reached is asked. What the clients' requests find out about them counts
-    /// here, too, and the other way round.
+    /// Asks at these sites. Nobody is connected to yet.
     ///
     /// # Errors
     ///
-    /// [`GatewayError::Setup`] when there is no address or the TLS roots cannot be loaded.
+    /// [`GatewayError::Setup`] when there is no site.
     pub fn new(upstream: &Upstream, sites: Arc<Sites>) -> Result<Self, GatewayError> {
         if upstream.urls.is_empty() {
             return Err(GatewayError::Setup);
@@ -115,30 +140,13 @@ impl Gateway {
         // Only the first call in a process installs anything; all of ours install the same.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let UpstreamTimeouts { connect, read, .. } = upstream.timeouts;
-        let limit = connect.saturating_add(read).min(LONGEST);
-        let client = reqwest::Client::builder()
-            .user_agent("gateward")
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(connect)
-            .timeout(limit)
-            .pool_idle_timeout(upstream.idle)
-            .pool_max_idle_per_host(AT_ONCE)
-            .dns_resolver(Arc::new(Known(Arc::clone(&sites))))
-            .build()
-            .map_err(|error| {
-                // Only the start gets here: what is told to clients has no cause.
-                tracing::error!(%error, "cannot make a client for the gateway");
-                GatewayError::Setup
-            })?;
         Ok(Self {
-            client,
+            connector: Connector::new(Some(ConnectorOptions::new(AT_ONCE))),
             sites,
+            connect,
+            idle: upstream.idle,
             pool: Pool::new(AT_ONCE, WAITING),
-            limit,
+            limit: connect.saturating_add(read).min(LONGEST),
         })
     }
 
@@ -184,26 +192,37 @@ impl Gateway {
         }
     }
 
-    async fn send(&self, method: &str, url: &str, credential: HeaderValue) -> Result<Answered, GatewayError> {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_error| GatewayError::Setup)?;
-        let empty = method == reqwest::Method::GET || method == reqwest::Method::HEAD;
-        let request = self.client.request(method, url).header(AUTHORIZATION, credential);
-        // A POST without Content-Length is refused by some servers (411).
-        let request = if empty {
-            request
-        } else {
-            request.header(CONTENT_LENGTH, 0)
-        };
-        let mut response = request.send().await.map_err(|error| classify(&error))?;
-        let answered = (response.status().as_u16(), response.remote_addr());
+    /// Puts the question to one address.
+    async fn put(&self, choice: &Choice<'_>, question: &Question) -> Result<(StatusCode, Connection), Failed> {
+        let request = question.request(choice.site).map_err(|_error| Failed::Setup)?;
+        let mut peer = choice.site.peer(choice.target.address);
+        peer.options.connection_timeout = Some(self.connect);
+        let (mut session, reused) = self
+            .connector
+            .get_http_session(&peer)
+            .await
+            .map_err(Failed::Unconnected)?;
+        let asked = question::ask(&mut session, request, Bytes::new()).await;
+        let answer = asked.map_err(|_error| Failed::Broken { reused })?;
+        Ok((answer.status, Connection { session, peer }))
+    }
+
+    /// Reads an answer to its end, so that its connection can be used again.
+    async fn keep(&self, Connection { mut session, peer }: Connection) {
         let mut read = 0;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read += chunk.len();
+        loop {
+            match session.read_response_body().await {
+                Ok(Some(piece)) => read += piece.len(),
+                Ok(None) => break,
+                Err(_broken) => return,
+            }
             if read > DRAINED_BYTES {
-                break;
+                return;
             }
         }
-        Ok(answered)
+        self.connector
+            .release_http_session(session, &peer, Some(self.idle))
+            .await;
     }
 }
 
@@ -236,62 +255,76 @@ impl Turn<'_> {
         }
     }
 
-    /// The status of the answer of the first site that can be reached.
+    /// The status of the answer of the first address that can be reached.
     async fn ask(self, method: &str, path: &str, credential: HeaderValue) -> Result<u16, GatewayError> {
-        let Gateway { sites, .. } = self.gateway;
+        let Gateway { sites, limit, .. } = self.gateway;
+        let question = Question {
+            method: Method::from_bytes(method.as_bytes()).map_err(|_error| GatewayError::Setup)?,
+            path: path.to_owned(),
+            credential,
+        };
+        let mut failure = GatewayError::Unreachable;
         for attempt in 0..sites.attempts() {
-            let Some(Choice { site, target }) = sites.choose(attempt) else {
+            let Some(choice) = sites.choose(attempt) else {
                 break;
             };
-            let url = site.url();
-            match self
-                .gateway
-                .send(method, &format!("{url}{path}"), credential.clone())
-                .await
-            {
-                Err(error @ GatewayError::Unreachable) => {
-                    for address in sites.addresses_of(&url.host) {
-                        sites.failed(Target { address, ..target }, &error);
-                    }
+            let deadline = Instant::now() + *limit;
+            let target = choice.target;
+            match timeout_at(deadline, self.gateway.put(&choice, &question)).await {
+                Ok(Ok((status, connection))) => {
+                    sites.answered(target);
+                    // Whether the connection can be used again changes nothing about the answer.
+                    let _elapsed = timeout_at(deadline, self.gateway.keep(connection)).await;
+                    return Ok(status.as_u16());
                 }
-                Err(error @ GatewayError::TimedOut) => {
-                    // Of several addresses the client took one that it does not name.
-                    if site.has_one_address() {
-                        sites.failed(target, &error);
-                    }
-                    return Err(error);
+                Ok(Err(Failed::Unconnected(error))) => {
+                    failure = if sites.not_connected(target, &error) {
+                        GatewayError::Short
+                    } else {
+                        GatewayError::Unreachable
+                    };
                 }
-                Err(error) => return Err(error),
-                Ok((status, from)) => {
-                    let address = from.unwrap_or(target.address);
-                    sites.answered(Target { address, ..target });
-                    return Ok(status);
+                Ok(Err(Failed::Broken { reused })) => {
+                    if reused {
+                        sites.untried(target);
+                    } else {
+                        sites.failed(target, &GatewayError::Broken);
+                    }
+                    return Err(GatewayError::Broken);
+                }
+                Ok(Err(Failed::Setup)) => {
+                    sites.untried(target);
+                    return Err(GatewayError::Setup);
+                }
+                Err(_elapsed) => {
+                    sites.failed(target, &GatewayError::TimedOut);
+                    return Err(GatewayError::TimedOut);
                 }
             }
         }
-        Err(GatewayError::Unreachable)
+        Err(failure)
     }
 }
 
-fn classify(error: &reqwest::Error) -> GatewayError {
-    if error.is_connect() {
-        GatewayError::Unreachable
-    } else if error.is_timeout() {
-        GatewayError::TimedOut
-    } else if error.is_builder() {
-        GatewayError::Setup
-    } else {
-        GatewayError::Broken
-    }
+/// A connection with an answer on it.
+struct Connection {
+    session: HttpSession,
+    peer: HttpPeer,
 }
 
-/// Names as the sites know them: nobody waits for a name server, and addresses that are well come first.
-struct Known(Arc<Sites>);
-
-impl Resolve for Known {
-    fn resolve(&self, name: Name) -> Resolving {
-        let addresses = self.0.addresses_of(name.as_str());
-        Box::pin(async move { Ok(Box::new(addresses.into_iter()) as Addrs) })
+impl Question {
+    fn request(&self, site: &Site) -> pingora::Result<RequestHeader> {
+        let path = format!("{}{}", site.url().path, self.path);
+        let mut request = RequestHeader::build_no_case(self.method.clone(), path.as_bytes(), None)?;
+        request.insert_header(HOST, site.authority().clone())?;
+        request.insert_header(AUTHORIZATION, self.credential.clone())?;
+        request.insert_header(ACCEPT, "*/*")?;
+        request.insert_header(USER_AGENT, "gateward")?;
+        if !matches!(self.method, Method::GET | Method::HEAD) {
+            // A POST without Content-Length is refused by some servers (411).
+            request.insert_header(CONTENT_LENGTH, "0")?;
+        }
+        Ok(request)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Starting without what is needed (attacks 81, 86, 89), and what junk leaves behind.
 
-use crate::bench::{Bench, MINT_SECRET, TOKEN_SECRET, token};
-use crate::support::http::Request;
+use crate::bench::{Bench, MESSAGES, MINT_SECRET, PASSWORD, TOKEN_SECRET, USER, token};
+use crate::support::http::{Connection, Request};
 use crate::support::process::{Process, folder, write_private};
 
 /// Runs `gateward` to its end in a folder with this configuration.
@@ -260,4 +260,43 @@ fn placeholders_and_files_that_others_can_read_stop_the_start() {
             .expect("chmod");
         assert_eq!(check(), Some(78), "{name} can be read by others");
     }
+}
+
+/// How many files the sidecar may open from now on.
+fn allow_files(bench: &Bench, most: u32) {
+    let status = std::process::Command::new("prlimit")
+        .arg(format!("--pid={}", bench.gateward.process.id()))
+        .arg(format!("--nofile={most}:"))
+        .status();
+    assert!(status.expect("prlimit").success());
+}
+
+#[tokio::test]
+async fn a_want_of_files_is_nobody_elses_fault() {
+    let bench = Bench::start();
+    let mut connection = Connection::open(bench.at()).await;
+    assert_eq!(connection.send(&Request::get(MESSAGES)).await.status, 401);
+    let list = Request::get(MESSAGES).bearer(&token(&["messages:list"]));
+    let login = Request::get(MESSAGES).basic(USER, PASSWORD);
+    // More are open already.
+    allow_files(&bench, 3);
+    for request in [&list, &login, &list] {
+        let answer = connection.send(request).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    }
+    allow_files(&bench, 1024);
+    let status = Request::get("/status").send(bench.gateward.admin).await.json();
+    assert_eq!(status["upstream"][0]["reachable"], true, "{status}");
+    for request in [&list, &login] {
+        assert_eq!(connection.send(request).await.status, 200);
+    }
+    let lines = bench.gateward.process.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("for want of ports, files or memory here"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("the gateway cannot be reached")),
+        "{lines:#?}"
+    );
 }

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use tokio::time::{sleep, timeout};
 
+use super::question;
 use super::sites::{Site, Sites, Target};
 use crate::config::Health;
 
@@ -21,6 +23,8 @@ enum Unwell {
     Late,
     #[error("health check: status {0}")]
     Status(StatusCode),
+    #[error("health check: {0}")]
+    Unconnected(Box<pingora::Error>),
     #[error("health check: {0}")]
     Broken(#[from] Box<pingora::Error>),
 }
@@ -38,7 +42,12 @@ async fn check(sites: &Sites, health: &Health, connector: &Connector) {
     let one = async |target: Target| {
         let Some(site) = sites.site(target.index) else { return };
         let found = timeout(health.timeout, ask(site, target, health, connector)).await;
-        sites.checked(target, found.unwrap_or(Err(Unwell::Late)));
+        match found.unwrap_or(Err(Unwell::Late)) {
+            Err(Unwell::Unconnected(error)) => {
+                sites.not_connected(target, &error);
+            }
+            found => sites.checked(target, found),
+        }
     };
     join_all(sites.targets().into_iter().map(one)).await;
 }
@@ -48,13 +57,14 @@ async fn ask(site: &Site, target: Target, health: &Health, connector: &Connector
     let mut request = RequestHeader::build("GET", path.as_bytes(), None)?;
     request.insert_header("Host", site.authority().clone())?;
     request.insert_header("Connection", "close")?;
-    let (mut session, _reused) = connector.get_http_session(&site.peer(target.address)).await?;
-    session.write_request_header(Box::new(request)).await?;
-    session.finish_request_body().await?;
-    session.read_response_header().await?;
-    match session.response_header().map(|header| header.status) {
-        Some(status) if status.is_success() => Ok(()),
-        status => Err(Unwell::Status(status.unwrap_or_default())),
+    let connected = connector.get_http_session(&site.peer(target.address)).await;
+    let (mut session, _new) = connected.map_err(Unwell::Unconnected)?;
+    let status = question::ask(&mut session, request, Bytes::new()).await?.status;
+    tokio::spawn(question::part(session));
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Unwell::Status(status))
     }
 }
 

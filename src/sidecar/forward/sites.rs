@@ -2,13 +2,14 @@
 //!
 //! Names are looked up in the background, so that no request waits for a name server. Among several sites requests
 //! take turns; an address that cannot be reached, does not answer, or answers with nonsense rests for a while
-//! (`sites/address.rs`). Whoever asks the gateway anything says here what became of it. Knows nothing about requests.
+//! (`sites/address.rs`). Whoever asks the gateway anything, for a client or on our own account, asks at the address that he
+//! was told and says here what became of it. Knows nothing about requests.
 
 mod address;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,11 +18,14 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::time::Instant;
 
 use self::address::Address;
+use super::shortage;
 use crate::config::UpstreamUrl;
 
 /// How often names are looked up again; sooner while a name has no address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(15);
 const LOOK_UP_SOON: Duration = Duration::from_secs(1);
+/// Milliseconds between two lines about the same shortage: it meets every request.
+const TOLD_EVERY: u64 = 10_000;
 /// Most addresses that one request tries.
 pub(crate) const MAX_ATTEMPTS: usize = 3;
 
@@ -33,6 +37,8 @@ pub struct Sites {
     epoch: Instant,
     /// Somebody checks the addresses regularly: what failed waits for that, and no client has to try it.
     checked: bool,
+    /// When a shortage of ours may be told again, in milliseconds since `epoch`.
+    told_until: AtomicU64,
 }
 
 /// One configured URL.
@@ -62,6 +68,8 @@ pub struct Target {
     pub index: usize,
     /// Its address.
     pub address: SocketAddr,
+    /// It rests, and nobody else tries it meanwhile.
+    pub is_trial: bool,
 }
 
 impl Sites {
@@ -73,6 +81,7 @@ impl Sites {
             turn: AtomicUsize::new(0),
             epoch: Instant::now(),
             checked,
+            told_until: AtomicU64::new(0),
         }
     }
 
@@ -90,13 +99,15 @@ impl Sites {
             let index = (turn + step) % self.sites.len().max(1);
             let Some(site) = self.sites.get(index) else { continue };
             for address in site.addresses.load().iter() {
+                // Only an outage is worth a look at the clock.
+                let is_away = address.is_away();
                 let target = Target {
                     index,
                     address: address.socket,
+                    is_trial: is_away && !self.checked && address.take(self.elapsed()),
                 };
                 let choice = Choice { site, target };
-                // Only an outage is worth a look at the clock.
-                if !address.is_away() || (!self.checked && address.take(self.elapsed())) {
+                if !is_away || target.is_trial {
                     return Some(choice);
                 }
                 let failed_at = address.failed_at();
@@ -126,22 +137,11 @@ impl Sites {
             let target = |address: &Arc<Address>| Target {
                 index,
                 address: address.socket,
+                is_trial: false,
             };
             addresses.iter().map(target).collect::<Vec<_>>()
         };
         self.sites.iter().enumerate().flat_map(of_site).collect()
-    }
-
-    /// The addresses of a host, those that are well first.
-    pub fn addresses_of(&self, host: &str) -> Vec<SocketAddr> {
-        let mut found: Vec<(bool, SocketAddr)> = Vec::new();
-        for site in self.sites.iter().filter(|site| site.url.host == host) {
-            for address in site.addresses.load().iter() {
-                found.push((address.is_away(), address.socket));
-            }
-        }
-        found.sort_by_key(|(away, _)| *away);
-        found.into_iter().map(|(_, address)| address).collect()
     }
 
     /// An attempt failed, and the gateway is to blame. Logged once per outage.
@@ -150,6 +150,33 @@ impl Sites {
         if self.with(target, |address| address.failed(now)) {
             let url = self.site(target.index).map(|site| site.url.to_string());
             tracing::error!(url, address = %target.address, error = %why, "the gateway cannot be reached");
+        }
+    }
+
+    /// A connection could not be made. `true`: for want of something on this machine, which says nothing about the gateway.
+    pub fn not_connected(&self, target: Target, error: &pingora::Error) -> bool {
+        if !shortage::is_ours(error, target.address) {
+            self.failed(target, error);
+            return false;
+        }
+        self.untried(target);
+        let now = self.elapsed();
+        let news = |until: u64| (until <= now).then(|| now.saturating_add(TOLD_EVERY));
+        let told = self.told_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, news);
+        if told.is_ok() {
+            tracing::error!(%error, "no connection to the gateway can be made, for want of ports, files or memory here");
+        }
+        true
+    }
+
+    /// An attempt ended at once and showed nothing about the address, neither good nor bad.
+    pub fn untried(&self, target: Target) {
+        if target.is_trial {
+            let now = self.elapsed();
+            self.with(target, |address| {
+                address.untried(now);
+                true
+            });
         }
     }
 
@@ -244,11 +271,6 @@ impl Site {
         &self.url
     }
 
-    /// Whether whoever goes there by name can only have gone to one address.
-    pub(crate) fn has_one_address(&self) -> bool {
-        self.addresses.load().len() == 1
-    }
-
     /// `Host`.
     pub fn authority(&self) -> &HeaderValue {
         &self.authority
@@ -281,7 +303,7 @@ impl Site {
     }
 
     /// These are its addresses now. What is known of those that it had before stays known.
-    fn is_at(&self, found: &[SocketAddr]) {
+    pub(crate) fn is_at(&self, found: &[SocketAddr]) {
         let before = self.addresses.load();
         let mut now: Vec<Arc<Address>> = Vec::with_capacity(found.len());
         for socket in found {

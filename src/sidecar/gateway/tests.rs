@@ -129,6 +129,82 @@ async fn a_check_that_is_answered_ends_an_outage() {
 }
 
 #[tokio::test]
+async fn a_check_that_breaks_is_the_addresss_fault() {
+    let hasty = Toy::start(|_head| async { Reply::Close }).await;
+    let well = Toy::answering(200).await;
+    let upstream = upstream(vec![hasty.url(), well.url()]);
+    let sites = Arc::new(Sites::new(upstream.urls.clone(), false));
+    let gateway = Gateway::new(&upstream, Arc::clone(&sites)).unwrap();
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    for _check in 0..3 {
+        let answer = gateway.check_login(policy.login_check().unwrap(), &login).await;
+        assert_eq!(answer, Ok(LoginAnswer::Good));
+    }
+    assert_eq!(reachable(&sites), [false, true]);
+    assert_eq!((hasty.asked().len(), well.asked().len()), (1, 3));
+}
+
+/// A gateway whose name has the addresses of two toys.
+fn of_one_name(toys: [&Toy; 2]) -> (Gateway, Arc<Sites>) {
+    let mut upstream = toys[0].upstream();
+    upstream.urls[0].host = "gateway.example".to_owned();
+    let sites = Arc::new(Sites::new(upstream.urls.clone(), false));
+    let addresses = toys.map(|toy| ([127, 0, 0, 1], toy.url().port).into());
+    sites.site(0).unwrap().is_at(&addresses);
+    (Gateway::new(&upstream, Arc::clone(&sites)).unwrap(), sites)
+}
+
+/// The end of a rest, without waiting for it.
+async fn rest() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn whoever_may_try_an_address_that_rests_asks_there() {
+    let (first, second) = (Toy::answering(200).await, Toy::answering(200).await);
+    let (gateway, sites) = of_one_name([&first, &second]);
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    let check = policy.login_check().unwrap();
+    let resting = sites.targets()[0];
+    sites.failed(resting, &"away");
+    assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+    assert_eq!((first.asked().len(), second.asked().len()), (0, 1));
+    rest().await;
+    assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+    assert_eq!((first.asked().len(), second.asked().len()), (1, 1));
+    for _choice in 0..2 {
+        let target = sites.choose(0).unwrap().target;
+        assert_eq!(
+            (target.address, target.is_trial),
+            (resting.address, false),
+            "it is well again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_old_connection_that_is_closed_uses_no_trial_up() {
+    let times = Arc::new(AtomicUsize::new(0));
+    let first = Toy::start(move |_head| {
+        let second = times.fetch_add(1, Ordering::SeqCst) == 1;
+        async move { if second { Reply::Close } else { Reply::Answer(200, "{}") } }
+    })
+    .await;
+    let second = Toy::answering(200).await;
+    let (gateway, sites) = of_one_name([&first, &second]);
+    let (policy, login) = (policy(), login("ABC123", "secret"));
+    let check = policy.login_check().unwrap();
+    assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+    sites.failed(sites.targets()[0], &"away");
+    rest().await;
+    assert_eq!(gateway.check_login(check, &login).await, Ok(LoginAnswer::Good));
+    assert_eq!((first.asked().len(), first.connections()), (3, 2));
+    assert_eq!(second.asked().len(), 0);
+}
+
+#[tokio::test]
 async fn a_name_is_asked_for_where_the_sites_know_it_to_be() {
     let toy = Toy::answering(200).await;
     let mut upstream = toy.upstream();
@@ -213,7 +289,11 @@ async fn an_exchange_presents_the_token_and_an_empty_body() {
         "{head}"
     );
     assert!(head.contains("authorization: Bearer a.b.c\r\n"), "{head}");
-    assert!(head.contains("content-length: 0\r\n"), "{head}");
+    assert_eq!(
+        head.to_ascii_lowercase().matches("content-length: 0\r\n").count(),
+        1,
+        "{head}"
+    );
 }
 
 #[tokio::test]

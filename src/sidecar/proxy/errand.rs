@@ -20,13 +20,13 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 use tokio::time::timeout;
 
-use super::mishap::trouble;
+use super::mishap::{refusal, trouble};
 use super::passage::Passage;
 use crate::authenticate::Authenticator;
 use crate::body;
 use crate::context::{Context, Pass, Stage};
 use crate::endpoints::audit;
-use crate::forward;
+use crate::forward::{self, question};
 use crate::front::traffic::InFlight;
 use crate::observe::Edition;
 use crate::pool::{Full, Pool, Slot};
@@ -139,9 +139,7 @@ impl Passage {
     /// nothing is ever sent twice.
     async fn connect(&self, context: &mut Context) -> Result<(HttpSession, Duration), Refusal> {
         loop {
-            let peer: Box<HttpPeer> = self
-                .peer(context)
-                .map_err(|error| Refusal::Gateway(trouble(error.etype())))?;
+            let peer: Box<HttpPeer> = self.peer(context).map_err(|error| refusal(context, &error))?;
             let patience = peer.options.read_timeout.unwrap_or(LISTEN);
             match self.connector.get_http_session(&*peer).await {
                 Ok((mut gateway, _new)) => {
@@ -151,7 +149,7 @@ impl Passage {
                 Err(error) => {
                     let error = self.not_connected(context, error);
                     if !error.retry() {
-                        return Err(Refusal::Gateway(trouble(error.etype())));
+                        return Err(refusal(context, &error));
                     }
                 }
             }
@@ -169,11 +167,12 @@ pub(crate) fn connector() -> Connector {
     Connector::new(None)
 }
 
-/// The body is at hand, however it came.
+/// The body is at hand, however it came; and the connection is used once, so the gateway shall end it.
 fn frame(request: &mut RequestHeader, length: usize) -> pingora::Result<()> {
     request.set_version(Version::HTTP_11);
     request.remove_header(&header::TRANSFER_ENCODING);
     request.remove_header(&header::EXPECT);
+    request.insert_header(header::CONNECTION, "close")?;
     request.insert_header(header::CONTENT_LENGTH, length)
 }
 
@@ -196,7 +195,7 @@ impl Errand {
     /// INVARIANT(no change unheard): once the request may have left, its outcome is heard, and acted upon before the
     /// answer goes to the client. Held by `a_client_that_leaves_does_not_keep_its_password_change_from_ending_tokens`.
     async fn run(mut self, request: RequestHeader, body: Bytes) -> pingora::Result<Answered> {
-        let listened = timeout(LISTEN, self.ask(request, body)).await;
+        let listened = timeout(LISTEN, question::ask(&mut self.gateway, request, body)).await;
         let header = match listened.unwrap_or_else(|_elapsed| Err(Error::new(ErrorType::ReadTimedout))) {
             Ok(header) => header,
             Err(error) => {
@@ -209,24 +208,8 @@ impl Errand {
         }
         let body = timeout(LISTEN, self.rest()).await;
         let body = body.unwrap_or_else(|_elapsed| Err(Error::new(ErrorType::ReadTimedout)))?;
+        tokio::spawn(question::part(self.gateway));
         Ok((header, body))
-    }
-
-    async fn ask(&mut self, request: RequestHeader, body: Bytes) -> pingora::Result<ResponseHeader> {
-        self.gateway.write_request_header(Box::new(request)).await?;
-        if !body.is_empty() {
-            self.gateway.write_request_body(body, true).await?;
-        }
-        self.gateway.finish_request_body().await?;
-        loop {
-            self.gateway.read_response_header().await?;
-            match self.gateway.response_header() {
-                Some(header)
-                    if header.status.is_informational() && header.status != StatusCode::SWITCHING_PROTOCOLS => {}
-                Some(header) => return Ok(header.clone()),
-                None => return Err(Error::new(ErrorType::InvalidHTTPHeader)),
-            }
-        }
     }
 
     async fn rest(&mut self) -> pingora::Result<Bytes> {

@@ -21,8 +21,10 @@ use crate::reply::{GatewayTrouble, Refusal, delivery};
 
 impl Passage {
     /// Nothing was sent: another address may be tried, whatever the method.
-    pub(super) fn not_connected(&self, context: &Context, mut error: Box<Error>) -> Box<Error> {
-        self.blame(context, &error);
+    pub(super) fn not_connected(&self, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        if let Some(target) = context.gateway.target {
+            context.gateway.short = self.forward.sites().not_connected(target, &error);
+        }
         error.set_retry(context.gateway.attempts < self.forward.sites().attempts());
         error
     }
@@ -40,6 +42,11 @@ impl Passage {
     ) -> Box<Error> {
         if !reused || is_timeout(&error) {
             self.perhaps_blame(session, context, &error);
+        } else if let Some(target) = context.gateway.target
+            && *error.esource() == ErrorSource::Upstream
+        {
+            // That an old connection is closed proves nothing.
+            self.forward.sites().untried(target);
         }
         error.retry.decide_reuse(reused);
         let harmless = matches!(session.req_header().method, Method::GET | Method::HEAD);
@@ -52,8 +59,7 @@ impl Passage {
     }
 
     /// A gateway that takes a whole request and answers nothing, or nonsense, is passed over for a while. Not for what
-    /// becomes of a body whose client is slow or gone, nor for an answer that ends too early: it did answer. (An old
-    /// connection that is closed proves nothing either.)
+    /// becomes of a body whose client is slow or gone, nor for an answer that ends too early: it did answer.
     fn perhaps_blame(&self, session: &mut Session, context: &Context, error: &Error) {
         let silent = context.gateway.status.is_none() && *error.esource() == ErrorSource::Upstream;
         if silent && session.is_body_done() {
@@ -143,7 +149,7 @@ impl Passage {
             (ErrorSource::Downstream, _) => Some(Refusal::BodyBroken),
             // A gateway that waits for a body is not slow, its client is. With HTTP/2 nothing else notices that.
             (ErrorSource::Upstream, ErrorType::ReadTimedout) if !session.is_body_done() => Some(Refusal::BodyTimeout),
-            (ErrorSource::Upstream, kind) => Some(Refusal::Gateway(trouble(kind))),
+            (ErrorSource::Upstream, _) => Some(refusal(context, error)),
             (ErrorSource::Internal | ErrorSource::Unset, _) => {
                 tracing::error!(%error, summary = summary(session), "a request failed inside the sidecar");
                 Some(Refusal::Internal("proxy"))
@@ -194,6 +200,15 @@ pub(super) fn stop(context: &mut Context, refusal: Refusal) -> pingora::Result<(
     let status = refusal.status();
     context.stage.refuse(None, refusal);
     Err(Error::new(ErrorType::HTTPStatus(status)))
+}
+
+/// What a client hears of an error on our side of the gateway.
+pub(super) fn refusal(context: &Context, error: &Error) -> Refusal {
+    if context.gateway.short {
+        Refusal::Outage("local_resources")
+    } else {
+        Refusal::Gateway(trouble(error.etype()))
+    }
 }
 
 #[expect(

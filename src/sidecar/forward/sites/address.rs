@@ -42,6 +42,7 @@ impl Address {
     }
 
     /// Whether the caller should try it now. Of all who ask when a rest has ended, one hears yes: the next rest begins.
+    /// Who then learns nothing says so ([`Address::untried`]).
     pub(super) fn take(&self, now: u64) -> bool {
         if !self.is_away() {
             return true;
@@ -59,6 +60,14 @@ impl Address {
             self.trials.store(trials, Ordering::Relaxed);
         }
         mine
+    }
+
+    /// Whoever was to try it learned nothing: somebody else may. Only for what ends at once: who waits in vain and gives up
+    /// has tried it, too.
+    pub(super) fn untried(&self, now: u64) {
+        let trials = self.trials.load(Ordering::Relaxed);
+        self.trials.store(trials.saturating_sub(1), Ordering::Relaxed);
+        self.rests_until.fetch_min(now, Ordering::Relaxed);
     }
 
     /// Returns whether that is news.
@@ -106,5 +115,18 @@ mod tests {
         assert!(address.take(now) && address.take(now));
         address.failed(now);
         assert!(address.take(now + 2_000), "the next outage begins anew");
+    }
+
+    #[test]
+    fn a_trial_that_told_nothing_is_for_the_next_and_makes_no_rest_longer() {
+        let address = Address::new(([10, 0, 0, 1], 1).into());
+        address.failed(0);
+        assert!(address.take(2_000));
+        address.untried(2_000);
+        assert!(address.take(2_000) && !address.take(2_000), "the next one tries");
+        assert!(
+            !address.take(5_999) && address.take(6_000),
+            "the second rest, not the third"
+        );
     }
 }

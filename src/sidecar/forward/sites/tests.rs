@@ -18,7 +18,11 @@ fn host(sites: &Sites) -> String {
 
 fn target(index: usize, ip: &str) -> Target {
     let address = SocketAddr::new(ip.parse().unwrap(), 3100);
-    Target { index, address }
+    Target {
+        index,
+        address,
+        is_trial: false,
+    }
 }
 
 fn reachable(sites: &Sites) -> Vec<bool> {
@@ -73,6 +77,31 @@ async fn what_is_checked_regularly_waits_for_the_next_check() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_want_of_something_here_is_not_the_gateways_fault_and_uses_no_trial_up() {
+    use pingora::{Error, ErrorType};
+    let sites = sites(&["10.0.0.1", "10.0.0.2"], false);
+    // EMFILE
+    let no_file = std::io::Error::from_raw_os_error(24);
+    let no_file = Error::because(ErrorType::SocketError, "failed to create socket", no_file);
+    assert!(sites.not_connected(target(0, "10.0.0.1"), &no_file));
+    assert_eq!(reachable(&sites), [true, true]);
+    let refused = std::io::ErrorKind::ConnectionRefused.into();
+    let refused = Error::because::<_, std::io::Error>(ErrorType::ConnectRefused, "Fail to connect", refused);
+    assert!(!sites.not_connected(target(0, "10.0.0.1"), &refused));
+    assert_eq!(reachable(&sites), [false, true]);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let trial = || {
+        (0..2)
+            .map(|_| sites.choose(0).unwrap().target)
+            .find(|target| target.is_trial)
+    };
+    let first = trial().unwrap();
+    assert_eq!(trial(), None, "somebody tries already");
+    assert!(sites.not_connected(first, &no_file));
+    assert_eq!(trial(), Some(first), "somebody else may");
+}
+
 #[test]
 fn a_dead_address_of_a_name_rests_alone_and_whatever_the_name_server_says_again() {
     let sites = sites(&["gateway.example"], false);
@@ -85,7 +114,6 @@ fn a_dead_address_of_a_name_rests_alone_and_whatever_the_name_server_says_again(
         sites.answered(target(0, "127.0.0.1"));
         sites.sites[0].is_at(&both);
     }
-    assert_eq!(sites.addresses_of("gateway.example"), [both[1], both[0]]);
     assert_eq!(reachable(&sites), [true]);
     sites.failed(target(0, "127.0.0.1"), &"away");
     assert_eq!(reachable(&sites), [false]);

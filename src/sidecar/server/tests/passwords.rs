@@ -1,6 +1,6 @@
 //! What a password change ends.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -296,4 +298,31 @@ async fn the_gateways_answer_to_a_change_reaches_the_client_as_it_is() {
         .await;
     line.say(&changing()).await;
     assert_eq!(line.hear().await.status, 403, "the connection lives on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_the_one_to_end_the_connection_of_a_password_change() {
+    let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = gateway.local_addr().unwrap().port();
+    let toy = Toy::good().await;
+    let sidecar = Sidecar::start_with(&toy, "", |config| config.upstream.urls[0].port = port).await;
+    let mut line = sidecar.connect().await;
+    line.say(&changing()).await;
+    let (mut connection, _) = gateway.accept().await.unwrap();
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n{}") {
+        assert!(connection.read_buf(&mut asked).await.unwrap() > 0);
+    }
+    let asked = String::from_utf8(asked).unwrap().to_ascii_lowercase();
+    assert_eq!(asked.matches("\r\nconnection: close\r\n").count(), 1, "{asked}");
+    let answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\nX-Gateward-User: ABC123\r\n\r\n";
+    connection.write_all(answer.as_bytes()).await.unwrap();
+    let answer = line.hear().await;
+    assert_eq!((answer.status, answer.one("connection")), (204, "keep-alive"));
+    let not_yet = connection
+        .into_std()
+        .unwrap()
+        .peek(&mut [0])
+        .map_err(|error| error.kind());
+    assert_eq!(not_yet, Err(std::io::ErrorKind::WouldBlock), "we do not close it first");
 }
