@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use gateward_boot::exit::Exit;
 use gateward_document::Diagnostic;
-use gateward_policy::{Compiled, Policy};
+use gateward_policy::{Compiled, Policy, UserNames};
 
 use crate::config::{AccountsFile, Config, Files, Loaded, Provided, Source, UpstreamBasic, UserSource};
 use crate::explain::Report;
@@ -15,7 +15,7 @@ use crate::forward::Forward;
 use crate::forward::accounts::Accounts;
 use crate::reload;
 use crate::server;
-use crate::users::{self, Users};
+use crate::users;
 
 /// Checks. Exit codes: good, bad configuration, bad policy (DESIGN §3: 0, 78, 65).
 ///
@@ -57,8 +57,9 @@ pub struct Wrong {
     pub exit: Exit,
 }
 
-/// Reads everything that a start reads. A bad configuration does not keep the files it names from being looked at; only
-/// users and accounts cannot be judged without a policy.
+/// Reads everything that a start reads. Neither does a bad configuration keep the files it names from being looked at, nor
+/// a bad policy those about users, but for what only a policy says: which scopes there are, and when two names are one
+/// user's.
 ///
 /// # Errors
 ///
@@ -79,13 +80,13 @@ pub fn examine(source: &Source, provided: &Provided) -> Result<Fit, Wrong> {
     if let Ok(loaded) = &loaded {
         wrong.extend(start_problems(&loaded.config));
     }
-    if let Ok(Some(compiled)) = &policy {
-        if let Ok(loaded) = &loaded {
-            wrong.extend(missing_credentials(&loaded.config, &compiled.policy));
-        }
-        wrong.extend(users_problems(&files.users, &compiled.policy));
-        wrong.extend(accounts_problems(files.accounts, &compiled.policy));
+    if let (Ok(loaded), Ok(Some(compiled))) = (&loaded, &policy) {
+        wrong.extend(missing_credentials(&loaded.config, &compiled.policy));
     }
+    let compiled = policy.as_ref().ok().and_then(Option::as_ref);
+    let for_users = compiled.map(|compiled| &compiled.policy);
+    wrong.extend(users_problems(&files.users, for_users));
+    wrong.extend(accounts_problems(files.accounts, for_users));
     match (loaded, policy) {
         (Ok(loaded), Ok(Some(policy))) if wrong.is_empty() => Ok(Fit { loaded, policy }),
         (loaded, policy) => {
@@ -118,7 +119,7 @@ fn missing_credentials(config: &Config, policy: &Policy) -> Vec<Diagnostic> {
     checked.ok().and_then(Result::err).unwrap_or_default()
 }
 
-fn users_problems(users: &UserSource, policy: &Policy) -> Vec<Diagnostic> {
+fn users_problems(users: &UserSource, policy: Option<&Policy>) -> Vec<Diagnostic> {
     let UserSource::File(path) = users else {
         return Vec::new();
     };
@@ -126,12 +127,13 @@ fn users_problems(users: &UserSource, policy: &Policy) -> Vec<Diagnostic> {
         // The configuration's problems say so.
         return Vec::new();
     }
-    let read = users::read(path).map_err(|problem| vec![problem]);
-    let parsed = read.and_then(|file| Users::parse(&file.name, &file.text, policy));
-    parsed.err().unwrap_or_default()
+    match users::read(path) {
+        Ok(file) => users::problems(&file.name, &file.text, policy),
+        Err(problem) => vec![problem],
+    }
 }
 
-fn accounts_problems(accounts: Option<AccountsFile>, policy: &Policy) -> Vec<Diagnostic> {
+fn accounts_problems(accounts: Option<AccountsFile>, policy: Option<&Policy>) -> Vec<Diagnostic> {
     // Of one that is not there the configuration's problems speak.
     let Some(file) = accounts.filter(|file| file.path.is_file()) else {
         return Vec::new();
@@ -140,9 +142,8 @@ fn accounts_problems(accounts: Option<AccountsFile>, policy: &Policy) -> Vec<Dia
         account: None,
         accounts: Some(file),
     };
-    Accounts::load(Some(&basic), policy.user_names())
-        .err()
-        .unwrap_or_default()
+    let names = policy.map_or(UserNames::AsWritten, Policy::user_names);
+    Accounts::load(Some(&basic), names).err().unwrap_or_default()
 }
 
 fn in_words(policy: &Policy) -> String {

@@ -35,6 +35,15 @@ pub(crate) fn read(path: &Path) -> Result<File, Diagnostic> {
     File::read_private(path, LONGEST_FILE)
 }
 
+/// What is wrong with a users file. Without a policy, which knows the scopes and when two names are one user's, as much as
+/// can be said.
+pub(crate) fn problems(file: &str, text: &str, policy: Option<&Policy>) -> Vec<Diagnostic> {
+    match gateward_document::parse(file, text) {
+        Ok(root) => parse::users(file, &root, policy).1,
+        Err(problem) => vec![problem],
+    }
+}
+
 /// The users of one file, parsed and valid. Only [`Users::parse`] makes one.
 #[derive(Debug)]
 pub struct Users {
@@ -66,7 +75,7 @@ impl Users {
     /// Every problem of the file. None of them shows a hash.
     pub fn parse(file: &str, text: &str, policy: &Policy) -> Result<Self, Vec<Diagnostic>> {
         let root = gateward_document::parse(file, text).map_err(|problem| vec![problem])?;
-        let (users, problems) = parse::users(file, &root, policy);
+        let (users, problems) = parse::users(file, &root, Some(policy));
         match (Hash::nobody(), problems.is_empty()) {
             (Ok(default), true) => {
                 let stand_ins = StandIns::new(users.values().map(|user| &user.hash), default);

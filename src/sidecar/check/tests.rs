@@ -76,7 +76,11 @@ fn a_bad_accounts_file_is_found_with_every_problem() {
         let path = path.display();
         format!("{rest}upstream: {{ credential: basic, basic: {{ accounts_file: {path} }} }}\n")
     };
-    for (text, problems) in [(text(""), 2), (text("listen: nonsense\n"), 3)] {
+    for (text, problems) in [
+        (text(""), 2),
+        (text("listen: nonsense\n"), 3),
+        (text("policy: missing.yaml\n"), 3),
+    ] {
         let report = checked(&text, &[]);
         assert_eq!(
             (report.exit.code(), report.problems.len()),
@@ -105,6 +109,49 @@ fn a_bad_accounts_file_is_found_with_every_problem() {
         "{:?}",
         report.problems
     );
+}
+
+#[test]
+fn a_users_file_is_judged_although_its_policy_is_broken_or_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (policy, users) = (folder.path().join("policy.yaml"), folder.path().join("users.yaml"));
+    let hash = bcrypt::hash("password", 4).unwrap();
+    let good = format!("hash: '{hash}', scopes: [ 'anything:at-all' ]");
+    let told = |users_text: &str, policy_text: Option<&str>| {
+        fs::write(&users, users_text).unwrap();
+        fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
+        let _missing = fs::remove_file(&policy);
+        if let Some(text) = policy_text {
+            fs::write(&policy, text).unwrap();
+        }
+        let files = format!(
+            "policy: {}\nusers: {{ source: file, file: {} }}\n",
+            policy.display(),
+            users.display()
+        );
+        let problems = checked(&files, &[]).problems;
+        let about_users = problems.into_iter().filter(|problem| problem.contains("users.yaml"));
+        about_users.collect::<Vec<_>>()
+    };
+    let bad = format!(
+        "users:\n  - {{ name: a, {good} }}\n  - {{ name: a, {good} }}\n  - {{ name: 'b:c', {good} }}\n  - {{ name: d, hash: x }}\n  - {{ name: e, hash: '{hash}', scopes: [ 'NO' ] }}\n"
+    );
+    for broken in [Some("policy: a\nrouter: nonsense\n"), None] {
+        let problems = told(&bad, broken);
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        for (line, what) in [(3, "line 2"), (4, "colon"), (5, "hash"), (6, "NO")] {
+            let found = problems
+                .iter()
+                .find(|problem| problem.contains(&format!("users.yaml:{line}:")));
+            assert!(
+                found.is_some_and(|problem| problem.contains(what)),
+                "{what}: {problems:?}"
+            );
+        }
+        // Which scopes there are, and whether case matters in names, only the policy says.
+        let perhaps = format!("users: [ {{ name: a, {good} }}, {{ name: A, {good} }} ]\n");
+        assert_eq!(told(&perhaps, broken), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateward_auth::{Scope, UserId};
 use gateward_document::{Diagnostic, Fields, Node, Placed, Position, Report, nearest};
-use gateward_policy::{Catalogue, Policy};
+use gateward_policy::{Catalogue, Policy, UserNames};
 
 use super::User;
 use super::hash::{self, Hash};
@@ -17,8 +17,9 @@ const USERS: &str = "a list of users; [] for none";
 const NAME: &str = "1 to 128 characters, no colon, no control characters";
 const SCOPES: &str = "a list of the policy's scopes";
 
-/// The users of the tree, and the problems: with any, the users are not all of them.
-pub(super) fn users(file: &str, root: &Node, policy: &Policy) -> (HashMap<Box<str>, User>, Vec<Diagnostic>) {
+/// The users of the tree, and the problems: with any, the users are not all of them. Without a policy names are compared
+/// as they are written, and a scope is whatever could be one.
+pub(super) fn users(file: &str, root: &Node, policy: Option<&Policy>) -> (HashMap<Box<str>, User>, Vec<Diagnostic>) {
     let mut reader = Reader {
         policy,
         report: Report::new(file),
@@ -30,7 +31,7 @@ pub(super) fn users(file: &str, root: &Node, policy: &Policy) -> (HashMap<Box<st
 
 /// Reads the tree and collects what is wrong with it.
 struct Reader<'a> {
-    policy: &'a Policy,
+    policy: Option<&'a Policy>,
     report: Report<'a>,
     /// Canonical name → where it stands first.
     names: HashMap<String, Position>,
@@ -76,7 +77,8 @@ impl Reader<'_> {
     /// A name that a Basic credential can carry, and that is no other user's under the policy's `user_names`.
     fn name(&mut self, name: &Placed<&str>) -> Option<Box<str>> {
         let Placed { value: name, at, key } = name;
-        let canonical = self.policy.user_names().canonical(name).into_owned();
+        let names = self.policy.map_or(UserNames::AsWritten, Policy::user_names);
+        let canonical = names.canonical(name).into_owned();
         if name.contains(':') {
             self.report.refuse(*at, key, format!("{name:?} holds a colon"), NAME);
         } else if let Err(error) = UserId::parse(name).and_then(|_name| UserId::parse(&canonical)) {
@@ -114,9 +116,16 @@ impl Reader<'_> {
 
     /// A scope that a client could ask for: a Basic login must not stand in for a refresh token.
     fn scope(&mut self, node: &Node, key: &str) -> Option<Scope> {
-        let policy = self.policy;
-        let catalogue: &Catalogue = policy.catalogue();
         let name = node.scalar_text().unwrap_or_default();
+        let Some(policy) = self.policy else {
+            let scope = Scope::parse(name);
+            if let Err(error) = &scope {
+                self.report
+                    .refuse(node.position, key, format!("{name:?} {error}"), SCOPES);
+            }
+            return scope.ok();
+        };
+        let catalogue: &Catalogue = policy.catalogue();
         let found = catalogue
             .scope(name)
             .filter(|_scope| catalogue.grantable(name))
