@@ -204,7 +204,7 @@ impl Record {
                 lease_millis: 0,
                 contested_until,
             })),
-            other => Err(other),
+            other @ (Self::Claimed { .. } | Self::Done { .. }) => Err(other),
         }
     }
 

@@ -174,10 +174,11 @@ impl Attempt {
                 None => {
                     let turn = self.shared.gateway.turn().await;
                     let turn = turn.map_err(|error| self.regret(error))?;
-                    match denylist.claim_adoption(&self.claim()).await? {
-                        Adoption::Claimed { contested } => return self.ask(turn, contested).await,
-                        known => known,
+                    let claimed = denylist.claim_adoption(&self.claim()).await?;
+                    if let Adoption::Claimed { contested } = claimed {
+                        return self.ask(turn, contested).await;
                     }
+                    claimed
                 }
             };
             if known != Adoption::Busy || self.began.elapsed() >= PATIENCE {
