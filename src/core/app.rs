@@ -14,6 +14,7 @@ use crate::{
     db::Database,
     devices::{Devices, OnlineMetrics},
     events::{Bus, EventMetrics, Events, Listener, PushQueue},
+    exchange::Exchange,
     health::Pings,
     http::RateLimiter,
     messages::{Ear, Limiter, LimiterMetrics, Messages, Reported, StateMetrics, States},
@@ -36,8 +37,11 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) verifier: Verifier,
+    /// For what the reference issued: as exact about times as it was.
+    pub(crate) reference_verifier: Verifier,
     pub(crate) events: Events,
     pub(crate) users: Users,
+    pub(crate) exchange: Exchange,
     pub(crate) devices: Arc<Devices>,
     pub(crate) messages: Messages,
     pub(crate) webhooks: Webhooks,
@@ -74,6 +78,11 @@ impl App {
             leeway_secs: MINTED_LEEWAY_SECS,
             max_lifetime_secs: MINTED_MAX_LIFETIME_SECS,
         };
+        let reference_rules = VerifierRules {
+            leeway_secs: 0,
+            max_lifetime_secs: i64::MAX,
+            ..rules.clone()
+        };
         let database = Database::open(&config.database).await?;
         let registry = Registry::new();
         registry.process()?;
@@ -105,9 +114,11 @@ impl App {
         };
         Ok(Self {
             links,
-            verifier: Verifier::new(key, rules),
+            verifier: Verifier::new(key.clone(), rules),
+            reference_verifier: Verifier::new(key, reference_rules),
             events: Events::new(Arc::clone(&devices), bus, others, push_queue, event_metrics),
             users: Users::new(database.clone(), &config.jwt.secret, caches.space("logins")),
+            exchange: Exchange::new(database.clone()),
             devices,
             messages: Messages::new(database.clone(), states),
             webhooks: Webhooks::new(database.clone()),

@@ -18,7 +18,7 @@ mod unknown;
 pub(crate) use address::{AskedHost, AskedScheme, ClientAddress};
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
-pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, log_in};
+pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, RefreshToken, log_in};
 pub(crate) use connections::serve;
 pub(crate) use error::{ApiError, Unrouted};
 pub(crate) use path::segment;

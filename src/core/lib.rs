@@ -5,7 +5,8 @@
 //! SQL), `routes` (what clients see).
 //!
 //! It refuses to know a client's token and the scope of a route: the sidecar in front decides who
-//! may call what, and says who is calling in a token of its own. Devices authenticate here.
+//! may call what, and says who is calling in a token of its own. Devices authenticate here. (Refresh
+//! tokens of the reference server are used up here, for the sidecar: `exchange`.)
 
 mod app;
 mod catalog;
@@ -14,6 +15,7 @@ mod db;
 mod devices;
 mod docs;
 mod events;
+mod exchange;
 mod health;
 mod http;
 mod inbox;

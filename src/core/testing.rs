@@ -250,6 +250,12 @@ pub(crate) fn signer() -> Signer {
     )
 }
 
+/// A token with these claims, signed with the secret that the sidecar of these tests, and a reference before it, has.
+pub(crate) fn signed(claims: &Value) -> String {
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+}
+
 pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::support::http::{Request, Response};
+use crate::support::jwt;
 use crate::support::mariadb::MariaDb;
 use crate::support::process::{Core, Gateward, Settings, folder};
 
@@ -58,7 +59,9 @@ impl Stage {
         let gateward = Settings::new()
             .file("gateward.yaml", &upstream)
             .with("GATEWARD__UPSTREAM__MINT__SECRET", Core::SECRET)
-            .with("GATEWARD__TOKENS__SECRET", "existing-token-secret-0123456789abcdef")
+            // The server had one secret, with which it signed its clients' tokens.
+            .with("GATEWARD__TOKENS__SECRET", Core::SECRET)
+            .with("GATEWARD__TOKENS__REFRESH_GRACE", "5m")
             .run();
         let people = data("people.json");
         Self { core, gateward, people }
@@ -232,6 +235,63 @@ async fn use_it(stage: &Stage) {
     let change = Request::new("PATCH", &format!("{MOBILE}/user/password")).json(&passwords);
     stage.expect(204, "device a", change).await;
     stage.expect(401, "a", Request::get(&format!("{API}/devices"))).await;
+}
+
+/// A refresh token as that server signed it for user `a`.
+fn refresh_token(id: &str) -> String {
+    let mut claims = jwt::claims("HAGVNF", &["tokens:refresh"]);
+    claims["jti"] = id.into();
+    claims["original_scopes"] = json!(["devices:list"]);
+    jwt::token(Core::SECRET, &claims)
+}
+
+#[tokio::test]
+async fn a_client_of_the_reference_goes_on_with_its_refresh_token_once() {
+    const LIVE: &str = "tEtVSuhJgr2C03voiNfFq";
+    let server = server();
+    // Whenever this runs, the token has not expired.
+    server.run(
+        "theirs",
+        "UPDATE tokens SET expires_at = NOW(3) + INTERVAL 1 DAY, updated_at = updated_at",
+    );
+    let stage = Stage::on(&server, "theirs");
+    let refresh = async |stage: &Stage, id: &str| {
+        let request = Request::post(&format!("{API}/auth/token/refresh")).bearer(&refresh_token(id));
+        request.send(stage.gateward.public).await
+    };
+    for refused in [
+        "KXYvFUdQoPSva_1oXZHZC",
+        "-1TdG0HNHp2Gb_OFRYanc",
+        "3Ecryy19uQls0txyk2wo5",
+        "no-such-token-0123456",
+    ] {
+        assert_eq!(refresh(&stage, refused).await.status, 401, "{refused}");
+    }
+
+    let answer = refresh(&stage, LIVE).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let pair = answer.json();
+    let access = pair["access_token"].as_str().expect("access token");
+    let devices = Request::get(&format!("{API}/devices")).bearer(access);
+    assert_eq!(devices.send(stage.gateward.public).await.status, 200);
+    let again = refresh(&stage, LIVE).await;
+    assert_eq!(
+        (again.status, again.json()["id"].clone()),
+        (201, pair["id"].clone()),
+        "the same pair"
+    );
+    let revoked = "SELECT id FROM tokens WHERE revoked_at IS NOT NULL AND id IN ('tEtVSuhJgr2C03voiNfFq', \
+        '3Ecryy19uQls0txyk2wo5', 'DxIwPFFwk070RS8Fw5fXi')";
+    assert_eq!(
+        server.run("theirs", revoked),
+        format!("{LIVE}\n"),
+        "the access token stays"
+    );
+    stage.stop();
+
+    // A sidecar that knows nothing of it asks the core, which has used it up.
+    let stage = Stage::on(&server, "theirs");
+    assert_eq!(refresh(&stage, LIVE).await.status, 401);
 }
 
 #[tokio::test]

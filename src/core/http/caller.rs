@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use gateward_auth::UnixSeconds;
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
+use gateward_auth::{TOKENS_REFRESH, UnixSeconds, VerifiedToken};
 
 use super::{ApiError, Authorization};
 use crate::{App, devices::Device, users::UserId};
@@ -24,6 +27,11 @@ pub(crate) struct CallerOrLogin(pub(crate) UserId);
 /// A user, by login and password.
 #[derive(Debug)]
 pub(crate) struct LoginCaller(pub(crate) UserId);
+
+/// Whoever holds a refresh token that the reference server signed. Whether it is still good, only the database knows: this
+/// is nobody who may call anything.
+#[derive(Debug)]
+pub(crate) struct RefreshToken(pub(crate) VerifiedToken);
 
 /// A device, by its token. Being seen is noted.
 #[derive(Debug)]
@@ -64,6 +72,27 @@ impl FromRequestParts<Arc<App>> for LoginCaller {
             return Err(ApiError::unauthorized());
         };
         log_in(app, &login, &password).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for RefreshToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Authorization::Bearer(raw) = Authorization::of(&parts.headers) else {
+            return Err(ApiError::unauthorized());
+        };
+        let now = UnixSeconds(app.now().seconds());
+        let token = app.reference_verifier.verify(raw, now).map_err(|error| {
+            tracing::info!(reason = error.label(), "refresh token refused");
+            ApiError::unauthorized()
+        })?;
+        if token.is_refresh() {
+            Ok(Self(token))
+        } else {
+            let text = format!("scope required: {TOKENS_REFRESH}");
+            Err(ApiError::new(StatusCode::FORBIDDEN, text))
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use axum::{Router, handler::Handler, middleware, routing::MethodRouter};
 
 use super::{envelope, path, shield, unknown};
 use crate::{
-    App, catalog, config::Mode, devices, docs, events, health, inbox, logs, messages, metrics, otp, push, settings,
-    users, webhooks,
+    App, catalog, config::Mode, devices, docs, events, exchange, health, inbox, logs, messages, metrics, otp, push,
+    settings, users, webhooks,
 };
 
 /// Some routes, and their paths as written.
@@ -62,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .and(events::routes())
         .and(devices::routes())
         .and(users::routes())
+        .and(exchange::routes())
         .and(otp::routes())
         .and(settings::routes())
         .and(webhooks::routes())

@@ -1,0 +1,31 @@
+//! `POST /3rdparty/v1/auth/token/refresh`, of which the sidecar needs the status only (DESIGN §6, WIRE §2.4).
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::json;
+
+use crate::{
+    App,
+    http::{ApiError, Json, RefreshToken, Routes},
+};
+
+pub(crate) fn routes() -> Routes {
+    Routes::new().at(&["/api/3rdparty/v1/auth/token/refresh"], post(exchange))
+}
+
+/// 201 as there, but with no new pair: the sidecar would drop it, and nobody else shall have a session beside the one that
+/// begins at the sidecar.
+async fn exchange(State(app): State<Arc<App>>, RefreshToken(token): RefreshToken) -> Result<Response, ApiError> {
+    if app.exchange.use_up(&token, app.now()).await? {
+        tracing::info!(user = %token.user(), "a refresh token of the reference server is used up");
+        Ok((StatusCode::CREATED, Json(json!({}))).into_response())
+    } else {
+        Err(ApiError::unauthorized())
+    }
+}
