@@ -189,6 +189,11 @@ impl Devices {
         self.store.list(user).await
     }
 
+    /// The user's device of that id in any case, as the database has it.
+    pub(crate) async fn stored_id(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
+        self.store.stored_id(user, id).await
+    }
+
     /// Deletes a device with all that is its own, and answers its id as it was stored, if it was there. Nothing
     /// happens if it is not the user's.
     pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {

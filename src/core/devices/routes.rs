@@ -36,15 +36,24 @@ async fn list(State(app): State<Arc<App>>, Caller(user): Caller) -> Result<Respo
     Ok(Json(views).into_response())
 }
 
-/// 204 whether there was one or not.
+/// 204 whether there was one or not. Of many messages most go first, a few at a time: one statement would keep everybody else
+/// waiting, and end unfinished. Whatever happens in between, what is left is a device with fewer messages.
 async fn remove(
     State(app): State<Arc<App>>,
     Caller(user): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    if let Some(id) = app.devices.delete(&user, &id).await? {
-        app.events.end(id.as_str());
-        app.messages.states().deleted().heard().await;
+    let Some(device) = app.devices.stored_id(&user, &id).await? else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let deleted = match app.messages.remove_most(&device).await {
+        Ok(()) => app.devices.delete(&user, &id).await,
+        Err(error) => Err(error),
+    };
+    // Also if it failed: the database may have done more than it could say.
+    app.messages.states().deleted().heard().await;
+    if let Some(device) = deleted? {
+        app.events.end(device.as_str());
     }
     Ok(StatusCode::NO_CONTENT)
 }

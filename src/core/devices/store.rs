@@ -113,6 +113,13 @@ impl Store {
         Ok(())
     }
 
+    /// The id of the user's device as it is written here: it is found by any spelling.
+    pub(super) async fn stored_id(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
+        let find = STORED_ID.bind(id).bind(user.as_str());
+        let row = find.fetch_optional(&self.0).await?;
+        row.map(|row| Ok(DeviceId::stored(row.text("id")?))).transpose()
+    }
+
     /// The id of the device that was deleted, if one was: it is found by any spelling of its id.
     pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
         let delete = move |mut change: Connection| async move {

@@ -355,9 +355,9 @@ async fn a_device_updates_itself_only() {
     assert_eq!(answer.refusal(), (400, text));
 }
 
-#[tokio::test]
-async fn a_deleted_device_is_out_at_once() {
-    let bench = Bench::new().await;
+async fn a_deleted_device_is_out_at_once(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     let minted = bench.minted(&phone.login);
     let body = json!({}).to_string();
@@ -415,8 +415,6 @@ async fn only_own_devices_may_be_chosen(kind: Kind) {
     }
 }
 
-on_both_databases!(only_own_devices_may_be_chosen);
-
 #[tokio::test]
 async fn what_devices_a_user_has_is_known_without_the_database_and_never_too_late() {
     let bench = Bench::new().await;
@@ -438,9 +436,9 @@ async fn what_devices_a_user_has_is_known_without_the_database_and_never_too_lat
     assert_eq!(wanted.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn nobody_deletes_anothers_device() {
-    let bench = Bench::new().await;
+async fn nobody_deletes_anothers_device(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     let other = bench.register("{}").await;
     let minted = bench.minted(&phone.login);
@@ -453,9 +451,67 @@ async fn nobody_deletes_anothers_device() {
     assert!(known.json().get("device").is_some());
 }
 
-#[tokio::test]
-async fn being_seen_is_written_down_later() {
-    let bench = Bench::new().await;
+async fn many_messages_go_before_their_device(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
+    let phone = bench.register("{}").await;
+    let (kept, foreign) = (add(&bench, &phone).await, bench.register("{}").await);
+    let database = &bench.app.database;
+    for (device, messages) in [(&phone.id, 120), (&kept, 3), (&foreign.id, 3)] {
+        let insert =
+            Statement::same("INSERT INTO messages (device_id, ext_id, content, created_at, updated_at) VALUES ?");
+        let now = bench.app.now();
+        let row = |number: i32| {
+            vec![
+                device.into(),
+                number.to_string().into(),
+                "{}".into(),
+                now.into(),
+                now.into(),
+            ]
+        };
+        let mut change = database.begin().await.unwrap();
+        insert
+            .insert_rows((0..messages).map(row).collect(), &mut change)
+            .await
+            .unwrap();
+        change.commit().await.unwrap();
+    }
+    let left = async |device: &str| -> i64 {
+        let count = Statement::same("SELECT COUNT(*) FROM messages WHERE device_id = ?");
+        count.bind(device).fetch_value(database).await.unwrap()
+    };
+    // As if the process ended before its last step.
+    let stays = Statement::of(
+        "CREATE TRIGGER stays BEFORE DELETE ON devices BEGIN SELECT RAISE(ABORT, 'stays'); END",
+        "CREATE TRIGGER stays BEFORE DELETE ON devices FOR EACH ROW SIGNAL SQLSTATE '45000'",
+    );
+    stays.query().execute(database).await.unwrap();
+    let minted = bench.minted(&phone.login);
+    let path = format!("{DEVICES}/{}", phone.id);
+    assert_eq!(bench.ask("DELETE", &path, &minted).await.status, 500);
+    assert_eq!(left(&phone.id).await, 0, "they went first");
+    assert_eq!(list(&bench, &phone).await.as_array().unwrap().len(), 2);
+
+    Statement::same("DROP TRIGGER stays")
+        .query()
+        .execute(database)
+        .await
+        .unwrap();
+    assert!(bench.ask("DELETE", &path, &minted).await.is_empty_204());
+    assert_eq!(list(&bench, &phone).await.as_array().unwrap().len(), 1);
+    let stranger = format!("{DEVICES}/{}", foreign.id);
+    assert!(bench.ask("DELETE", &stranger, &minted).await.is_empty_204());
+    assert_eq!(
+        (left(&kept).await, left(&foreign.id).await),
+        (3, 3),
+        "nothing of anybody else"
+    );
+}
+
+async fn being_seen_is_written_down_later(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     bench.hands.advance(Duration::from_secs(30));
     bench.ask("GET", DEVICE, &bearer(&phone.token)).await;
@@ -496,3 +552,11 @@ async fn a_code_is_used_up_by_a_refused_body() {
     assert_eq!(bench.tell("POST", DEVICE, &good, "{}").await.refusal().0, 401);
     assert_eq!(list(&bench, &phone).await.as_array().unwrap().len(), 2);
 }
+
+on_both_databases!(
+    only_own_devices_may_be_chosen,
+    a_deleted_device_is_out_at_once,
+    nobody_deletes_anothers_device,
+    being_seen_is_written_down_later,
+    many_messages_go_before_their_device,
+);

@@ -21,6 +21,11 @@ pub(super) const EMPTY: Statement = Statement::of(
     "DELETE FROM messages WHERE device_id = ?1 \
      AND EXISTS (SELECT 1 FROM devices WHERE devices.id = ?1 AND last_seen < ?2) LIMIT ?3",
 );
+/// Whoever asks has seen whose device it is.
+pub(super) const REMOVE: Statement = Statement::of(
+    "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE device_id = ? LIMIT ?)",
+    "DELETE FROM messages WHERE device_id = ? LIMIT ?",
+);
 
 impl Messages {
     /// Deletes some of the device's messages that were created before; what its phone still has to send stays. Says how
@@ -36,6 +41,15 @@ impl Messages {
     pub(crate) async fn empty(&self, device: &DeviceId, not_seen_since: Timestamp) -> Result<u64, StoreError> {
         let delete = EMPTY.bind(device.as_str()).bind(not_seen_since).bind(AT_ONCE);
         self.delete(delete).await
+    }
+
+    /// Deletes the messages of a device that is to be deleted, but for a few that may go with it: more may come meanwhile. As
+    /// with [`clean`](Self::clean), the end has to be told.
+    pub(crate) async fn remove_most(&self, device: &DeviceId) -> Result<(), StoreError> {
+        let delete = REMOVE.bind(device.as_str()).bind(AT_ONCE);
+        let full = u64::try_from(AT_ONCE).unwrap_or_default();
+        while self.delete(delete.clone()).await? >= full {}
+        Ok(())
     }
 
     async fn delete(&self, delete: Query<'_>) -> Result<u64, StoreError> {

@@ -225,6 +225,7 @@ async fn what_is_old_or_to_be_hashed_or_counted_is_found_by_index(kind: Kind) {
                 "(device_id=?)",
                 "messages/range/",
             ),
+            (clean::REMOVE.bind(PHONE).bind(50), "(device_id=?)", "messages/range/"),
             (
                 limits::DUE.bind(PHONE).bind(moment(1)),
                 "idx_messages_device_state (device_id=? AND state=?)",
