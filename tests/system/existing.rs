@@ -101,7 +101,7 @@ fn comparable(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             let is_state = fields.contains_key("recipients");
-            fields.retain(|name, _| name != "ttl" && name != "lastSeen" && !(is_state && name == "createdAt"));
+            fields.retain(|name, _| name != "ttl" && !(is_state && name == "createdAt"));
             fields.values_mut().for_each(comparable);
             if let Some(Value::Array(recipients)) = fields.get_mut("recipients") {
                 recipients.sort_by_key(|recipient| recipient["phoneNumber"].to_string());

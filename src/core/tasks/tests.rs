@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{Task, executor};
 use crate::db::Statement;
+use crate::db::testing::{Kind, Place, on_both_databases};
 use crate::testing::{Bench, Phone, bearer};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -14,13 +15,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 struct Scene {
     bench: Bench,
     phone: Phone,
+    _place: Place,
 }
 
 impl Scene {
-    async fn new() -> Self {
-        let bench = Bench::new().await;
+    async fn new(kind: Kind) -> Self {
+        let place = Place::new(kind).await;
+        let bench = Bench::on(&place).await;
         let phone = bench.register("{}").await;
-        Self { bench, phone }
+        Self {
+            bench,
+            phone,
+            _place: place,
+        }
     }
 
     async fn send(&self, id: &str, encrypted: bool) {
@@ -66,9 +73,8 @@ impl Scene {
     }
 }
 
-#[tokio::test]
-async fn hashing_finds_whatever_may_be_hashed_over_many_batches() {
-    let scene = Scene::new().await;
+async fn hashing_finds_whatever_may_be_hashed_over_many_batches(kind: Kind) {
+    let scene = Scene::new(kind).await;
     for number in 0..120 {
         scene.send(&format!("sent-{number}"), false).await;
         scene.report(&format!("sent-{number}"), "Sent").await;
@@ -82,9 +88,8 @@ async fn hashing_finds_whatever_may_be_hashed_over_many_batches() {
     assert_eq!(scene.rows(hashed).await, 120);
 }
 
-#[tokio::test]
-async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_sent() {
-    let scene = Scene::new().await;
+async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_sent(kind: Kind) {
+    let scene = Scene::new(kind).await;
     for number in 0..60 {
         scene.send(&format!("old-{number}"), false).await;
         scene.report(&format!("old-{number}"), "Failed").await;
@@ -104,9 +109,8 @@ async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_se
     assert_eq!(scene.rows("SELECT count(*) FROM message_states").await, 2);
 }
 
-#[tokio::test]
-async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run() {
-    let scene = Scene::new().await;
+async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run(kind: Kind) {
+    let scene = Scene::new(kind).await;
     for id in ["old", "older"] {
         scene.send(id, false).await;
         scene.report(id, "Failed").await;
@@ -139,9 +143,8 @@ async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run() {
     assert_eq!(scene.bench.ask("GET", &path("old"), &user).await.status, 404);
 }
 
-#[tokio::test]
-async fn devices_that_were_not_seen_go_and_those_that_were_stay() {
-    let scene = Scene::new().await;
+async fn devices_that_were_not_seen_go_and_those_that_were_stay(kind: Kind) {
+    let scene = Scene::new(kind).await;
     for number in 0..60 {
         scene.send(&format!("m-{number}"), false).await;
     }
@@ -169,9 +172,8 @@ async fn devices_that_were_not_seen_go_and_those_that_were_stay() {
     assert_eq!(scene.rows("SELECT count(*) FROM users").await, 2);
 }
 
-#[tokio::test]
-async fn tokens_of_the_reference_go_some_time_after_they_expired() {
-    let scene = Scene::new().await;
+async fn tokens_of_the_reference_go_some_time_after_they_expired(kind: Kind) {
+    let scene = Scene::new(kind).await;
     let now = scene.bench.app.now();
     let old = now.minus(30 * DAY);
     let older = old.minus(Duration::from_millis(1));
@@ -186,9 +188,8 @@ async fn tokens_of_the_reference_go_some_time_after_they_expired() {
     assert_eq!(scene.rows("SELECT count(*) FROM tokens WHERE id <> 'older'").await, 2);
 }
 
-#[tokio::test]
-async fn a_task_ends_when_it_is_time_to_stop() {
-    let scene = Scene::new().await;
+async fn a_task_ends_when_it_is_time_to_stop(kind: Kind) {
+    let scene = Scene::new(kind).await;
     scene.send("m", false).await;
     scene.report("m", "Sent").await;
     let (_stop, stopping) = watch::channel(true);
@@ -199,7 +200,7 @@ async fn a_task_ends_when_it_is_time_to_stop() {
 
 #[tokio::test]
 async fn a_run_is_counted_and_one_beside_another_process_does_not_happen() {
-    let scene = Scene::new().await;
+    let scene = Scene::new(Kind::Sqlite).await;
     let (_stop, stopping) = watch::channel(false);
     let app = &scene.bench.app;
     executor::execute(app, Task::CleanTokens, &stopping).await;
@@ -227,3 +228,12 @@ async fn a_run_is_counted_and_one_beside_another_process_does_not_happen() {
     );
     assert!(scene.metric("worker_executor_active_tasks 0").await);
 }
+
+on_both_databases!(
+    hashing_finds_whatever_may_be_hashed_over_many_batches,
+    old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_sent,
+    what_is_known_of_messages_is_forgotten_once_for_a_whole_run,
+    devices_that_were_not_seen_go_and_those_that_were_stay,
+    tokens_of_the_reference_go_some_time_after_they_expired,
+    a_task_ends_when_it_is_time_to_stop,
+);

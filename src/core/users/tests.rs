@@ -10,6 +10,7 @@ use super::{UserId, Users};
 use crate::Timestamp;
 use crate::config::Backend;
 use crate::db::Statement;
+use crate::db::testing::{Kind, Place, on_both_databases};
 use crate::devices::{DeviceId, NewDevice, Owner};
 use crate::shared::Caches;
 use crate::shared::redis_server::RedisServer;
@@ -27,9 +28,9 @@ async fn logs_in(bench: &Bench, login: &str, password: &str) -> bool {
     bench.ask("GET", SETTINGS, &basic(login, password)).await.status == 200
 }
 
-#[tokio::test]
-async fn a_change_ends_the_old_password_and_names_the_user() {
-    let bench = Bench::new().await;
+async fn a_change_ends_the_old_password_and_names_the_user(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     assert!(logs_in(&bench, &phone.login, &phone.password).await);
     assert!(logs_in(&bench, &phone.login.to_ascii_lowercase(), &phone.password).await);
@@ -53,9 +54,9 @@ async fn a_change_ends_the_old_password_and_names_the_user() {
     assert!(logs_in(&bench, &phone.login, &phone.password).await);
 }
 
-#[tokio::test]
-async fn a_wrong_password_changes_nothing() {
-    let bench = Bench::new().await;
+async fn a_wrong_password_changes_nothing(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     let refused = (401, "failed to change password".to_owned());
     let answer = change(&bench, &phone, "wrong-password", "a-new-password-1").await;
@@ -125,9 +126,9 @@ async fn a_device_changes_its_users_password_and_nobody_else_does() {
     }
 }
 
-#[tokio::test]
-async fn a_login_is_given_out_once() {
-    let bench = Bench::new().await;
+async fn a_login_is_given_out_once(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     let taken = bench.app.users.draft("abcdefghijklmnopqrstu", [0; 16]).await.unwrap();
     let register = async |id: &str| {
@@ -147,9 +148,9 @@ async fn a_login_is_given_out_once() {
     assert!(logs_in(&bench, &phone.login, &phone.password).await);
 }
 
-#[tokio::test]
-async fn the_reference_s_tokens_end_with_the_password() {
-    let bench = Bench::new().await;
+async fn the_reference_s_tokens_end_with_the_password(kind: Kind) {
+    let place = Place::new(kind).await;
+    let bench = Bench::on(&place).await;
     let phone = bench.register("{}").await;
     let (database, now) = (&bench.app.database, bench.app.now());
     let issue = Statement::same(
@@ -222,3 +223,10 @@ async fn a_user_is_known_for_a_while_and_nobody_else_is() {
     assert_eq!(users.find(&phone.login).await.unwrap(), known);
     assert!(users.find("nobody").await.is_err());
 }
+
+on_both_databases!(
+    a_change_ends_the_old_password_and_names_the_user,
+    a_wrong_password_changes_nothing,
+    a_login_is_given_out_once,
+    the_reference_s_tokens_end_with_the_password,
+);

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::config::Queue;
+use crate::db::testing::{Kind, Place, on_both_databases};
 use crate::testing::{Bench, Phone, bearer};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -14,13 +15,24 @@ struct Scene {
     bench: Bench,
     phone: Phone,
     sent: usize,
+    _place: Place,
 }
 
 impl Scene {
-    async fn new(change: impl FnOnce(&mut Queue)) -> Self {
-        let bench = Bench::with(|config| change(&mut config.messages.queue)).await;
+    async fn new(kind: Kind, change: impl FnOnce(&mut Queue)) -> Self {
+        let place = Place::new(kind).await;
+        let bench = Bench::with(|config| {
+            config.database = place.config.clone();
+            change(&mut config.messages.queue);
+        })
+        .await;
         let phone = bench.register("{}").await;
-        Self { bench, phone, sent: 0 }
+        Self {
+            bench,
+            phone,
+            sent: 0,
+            _place: place,
+        }
     }
 
     /// Sends one more message with these fields: nothing, or the text of the refusal.
@@ -64,9 +76,8 @@ fn refused(reason: &str) -> Option<String> {
     Some(format!("failed to enqueue message: queue limits exceeded: {reason}"))
 }
 
-#[tokio::test]
-async fn a_queue_may_be_so_long_and_the_verdict_lags() {
-    let mut scene = Scene::new(|limits| limits.max_pending = 2).await;
+async fn a_queue_may_be_so_long_and_the_verdict_lags(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| limits.max_pending = 2).await;
     for _ in 0..3 {
         assert_eq!(scene.send("").await, None, "nothing is known about the device yet");
     }
@@ -98,9 +109,8 @@ async fn a_queue_may_be_so_long_and_the_verdict_lags() {
     assert!(scene.metric("sms_messages_limiter_refreshes_total 2").await);
 }
 
-#[tokio::test]
-async fn a_verdict_does_not_count_for_ever() {
-    let mut scene = Scene::new(|limits| limits.max_pending = 1).await;
+async fn a_verdict_does_not_count_for_ever(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| limits.max_pending = 1).await;
     scene.send("").await;
     scene.refresh().await;
     assert_eq!(scene.send("").await, refused("too many pending messages: 1 / 1"));
@@ -108,9 +118,8 @@ async fn a_verdict_does_not_count_for_ever() {
     assert_eq!(scene.send("").await, None, "until the next round has looked");
 }
 
-#[tokio::test]
-async fn the_queue_is_looked_at_before_the_numbers_and_after_the_device() {
-    let mut scene = Scene::new(|limits| limits.max_pending = 1).await;
+async fn the_queue_is_looked_at_before_the_numbers_and_after_the_device(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| limits.max_pending = 1).await;
     scene.send("").await;
     scene.refresh().await;
     let user = scene.bench.minted(&scene.phone.login);
@@ -123,9 +132,8 @@ async fn the_queue_is_looked_at_before_the_numbers_and_after_the_device() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
 
-#[tokio::test]
-async fn a_message_may_wait_so_long() {
-    let mut scene = Scene::new(|limits| limits.max_pending_age = MINUTE).await;
+async fn a_message_may_wait_so_long(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| limits.max_pending_age = MINUTE).await;
     scene.send("").await;
     scene.bench.hands.advance(MINUTE);
     scene.send("").await;
@@ -139,9 +147,8 @@ async fn a_message_may_wait_so_long() {
     );
 }
 
-#[tokio::test]
-async fn so_many_of_the_latest_may_fail() {
-    let mut scene = Scene::new(|limits| {
+async fn so_many_of_the_latest_may_fail(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| {
         limits.max_failed = 2;
         limits.max_failed_age = 2 * MINUTE;
     })
@@ -159,9 +166,8 @@ async fn so_many_of_the_latest_may_fail() {
     assert_eq!(scene.send("").await, None, "that was long ago");
 }
 
-#[tokio::test]
-async fn without_rounds_every_message_is_held_against_what_is_stored_now() {
-    let mut scene = Scene::new(|limits| {
+async fn without_rounds_every_message_is_held_against_what_is_stored_now(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| {
         limits.max_pending = 1;
         limits.stats_refresh_interval = Duration::ZERO;
     })
@@ -172,9 +178,8 @@ async fn without_rounds_every_message_is_held_against_what_is_stored_now() {
     assert_eq!(scene.send("").await, None);
 }
 
-#[tokio::test]
-async fn a_limit_that_cannot_be_looked_at_counts_as_kept() {
-    let mut scene = Scene::new(|limits| {
+async fn a_limit_that_cannot_be_looked_at_counts_as_kept(kind: Kind) {
+    let mut scene = Scene::new(kind, |limits| {
         limits.max_pending = 1;
         limits.stats_refresh_interval = Duration::ZERO;
     })
@@ -191,3 +196,13 @@ async fn a_limit_that_cannot_be_looked_at_counts_as_kept() {
             .await
     );
 }
+
+on_both_databases!(
+    a_queue_may_be_so_long_and_the_verdict_lags,
+    a_verdict_does_not_count_for_ever,
+    the_queue_is_looked_at_before_the_numbers_and_after_the_device,
+    a_message_may_wait_so_long,
+    so_many_of_the_latest_may_fail,
+    without_rounds_every_message_is_held_against_what_is_stored_now,
+    a_limit_that_cannot_be_looked_at_counts_as_kept,
+);
