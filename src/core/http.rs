@@ -15,7 +15,7 @@ mod routes;
 mod shield;
 mod unknown;
 
-pub(crate) use address::{AskedHost, AskedScheme, ClientAddress};
+pub(crate) use address::{AskedHost, AskedScheme, ClientAddress, Disbelief};
 pub(crate) use authorization::Authorization;
 pub(crate) use body::RawBody;
 pub(crate) use caller::{Caller, CallerOrLogin, DeviceCaller, LoginCaller, OptionalDevice, RefreshToken, log_in};

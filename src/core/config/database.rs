@@ -10,8 +10,17 @@ use super::{Database, DatabaseServer, DatabaseUrl};
 
 const ALLOWED: &str = "sqlite://path or mysql://user:password@host:port/database";
 
-/// Keys that describe a MySQL server.
-const SERVER_KEYS: [&str; 4] = ["database.host", "database.port", "database.user", "database.database"];
+/// Keys that describe a MySQL server. Whoever gives a password alone has the reference's defaults for the rest.
+const SERVER_KEYS: [&str; 6] = [
+    "database.host",
+    "database.port",
+    "database.user",
+    "database.password",
+    "database.password_file",
+    "database.database",
+];
+/// The reference's.
+const PASSWORD: &str = "sms";
 
 /// Names of the one zone in which the moments of a database may be.
 const UTC: [&str; 4] = ["UTC", "Etc/UTC", "GMT", ""];
@@ -46,12 +55,17 @@ fn server(reader: &mut Reader<'_>) -> DatabaseServer {
     let host = reader.string("database.host", "localhost");
     let port = reader.integer("database.port", 3306, 1..=65_535);
     let user = reader.string("database.user", "sms");
+    // Whoever writes an empty one down has an account without a password.
+    let is_empty = ["database.password", "database.password_file"]
+        .iter()
+        .any(|key| reader.is_given(key));
     let password = reader.secret("database.password", SecretRules::PASSED_ON);
+    let default = if is_empty { "" } else { PASSWORD };
     DatabaseServer {
         host,
         port: u16::try_from(port).unwrap_or(u16::MAX),
         user,
-        password: password.map_or_else(|| Secret::new([]), |sealed| Secret::new(sealed.into_bytes())),
+        password: password.map_or_else(|| Secret::new(default), |sealed| Secret::new(sealed.into_bytes())),
         name: reader.string("database.database", "sms"),
     }
 }

@@ -275,6 +275,31 @@ fn a_server_is_used_when_it_is_described_and_no_url_is_given() {
 }
 
 #[test]
+fn a_password_describes_a_server_and_is_that_of_the_reference_by_default() {
+    let server = |source: &Source| match load(source).config.database.url {
+        DatabaseUrl::MySql(server) => server,
+        other @ (DatabaseUrl::Sqlite(_) | DatabaseUrl::SqliteMemory) => panic!("{other:?}"),
+    };
+    let alone = server(&run("", &[("DATABASE__PASSWORD", "hunter2")]));
+    assert_eq!((alone.host.as_str(), alone.port), ("localhost", 3306));
+    assert_eq!((alone.user.as_str(), alone.name.as_str()), ("sms", "sms"));
+    assert_eq!(alone.password.expose(), b"hunter2");
+    let default = server(&run("", &[("DATABASE__HOST", "db")]));
+    assert_eq!(default.password.expose(), b"sms");
+    let none =
+        format!("jwt: {{ secret: {SECRET} }}\ngateway: {{ mode: private }}\ndatabase: {{ user: u, password: '' }}\n");
+    assert_eq!(server(&source(&none, &[])).password.expose(), b"");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "from-file\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let file = file.to_str().unwrap();
+    let filed = server(&run("", &[("DATABASE__PASSWORD_FILE", file)]));
+    assert_eq!(filed.password.expose(), b"from-file");
+}
+
+#[test]
 fn times_in_another_zone_than_utc_are_a_problem() {
     let zone = ("DATABASE__TIMEZONE", "Europe/Berlin");
     assert_eq!(

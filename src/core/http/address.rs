@@ -4,7 +4,10 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
@@ -31,7 +34,30 @@ impl FromRequestParts<Arc<App>> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self(client(peer(parts), &parts.headers, &app.config.http.proxies)))
+        let (peer, proxies) = (peer(parts), &app.config.http.proxies);
+        if app.disbelief.is_news(peer, &parts.headers, proxies) {
+            tracing::warn!(
+                key = "http.proxies",
+                %peer,
+                "X-Forwarded-For is not believed: clients behind this address are taken for one, unless http.proxies names it"
+            );
+        }
+        Ok(Self(client(peer, &parts.headers, proxies)))
+    }
+}
+
+/// Whether it was said that what a proxy says does not count. The reference believes everybody while none is named: who
+/// comes from there should know, once.
+#[derive(Debug, Default)]
+pub(crate) struct Disbelief(AtomicBool);
+
+impl Disbelief {
+    /// The first time that somebody is not believed because no proxy is named.
+    fn is_news(&self, peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
+        proxies.is_empty()
+            && !is_believed(peer, proxies)
+            && headers.contains_key("x-forwarded-for")
+            && !self.0.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -121,6 +147,20 @@ mod tests {
         assert_eq!(seen("192.0.2.9", &["203.0.113.7"], &proxies), "203.0.113.7");
         assert_eq!(seen("::ffff:192.0.2.9", &["203.0.113.7"], &proxies), "203.0.113.7");
         assert_eq!(seen("127.0.0.1", &["203.0.113.7"], &proxies), "127.0.0.1");
+    }
+
+    #[test]
+    fn that_a_proxy_is_not_believed_is_news_once() {
+        let mut forwarded = HeaderMap::new();
+        forwarded.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+        let proxies: [IpNet; 1] = ["198.51.100.0/24".parse().unwrap()];
+        let [near, far] = ["127.0.0.1", "192.0.2.1"].map(|peer| peer.parse::<IpAddr>().unwrap());
+        let disbelief = Disbelief::default();
+        assert!(!disbelief.is_news(near, &forwarded, &[]), "believed");
+        assert!(!disbelief.is_news(far, &HeaderMap::new(), &[]), "nothing to believe");
+        assert!(!disbelief.is_news(far, &forwarded, &proxies), "as was asked for");
+        assert!(disbelief.is_news(far, &forwarded, &[]));
+        assert!(!disbelief.is_news(far, &forwarded, &[]), "said before");
     }
 
     #[test]
