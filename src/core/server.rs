@@ -128,6 +128,11 @@ impl Server {
         if is_deaf(&app.config) {
             role.tell_of_deafness();
         }
+        if role == Role::Gateway && !tasks::run_beside_requests(&app.config.database.url) {
+            tracing::info!(
+                "the background tasks (cleaning, hashing what was left) run in a process of their own: gateward-core worker"
+            );
+        }
         Ok(Self {
             app,
             role,

@@ -297,7 +297,15 @@ async fn a_client_of_the_reference_goes_on_with_its_refresh_token_once() {
 #[tokio::test]
 async fn an_empty_database_becomes_one_that_the_reference_knows() {
     let server = server();
-    Stage::on(&server, "ours").stop();
+    let mut stage = Stage::on(&server, "ours");
+    let mut said = |word: &str| {
+        stage
+            .core
+            .process
+            .wait_for(word, |line| line.contains(word).then_some(()))
+    };
+    said("gateward-core worker");
+    stage.stop();
     for query in [COLUMNS, REFERENCES, MIGRATIONS] {
         assert_eq!(server.run("ours", query), server.run("theirs", query));
     }
