@@ -21,13 +21,22 @@ const DOCUMENT: &str = include_str!("docs/swagger.json");
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .at(&["/api", "/api/docs"], get(lead))
+        .at(&["/api"], get(lead_to_docs))
+        .at(&["/api/docs"], get(lead_to_document))
         .at(&["/api/docs/doc.json"], get(show))
 }
 
-/// To the document.
-async fn lead(State(app): State<Arc<App>>) -> Response {
-    let place = format!("{}/docs/doc.json", public_path(&app).trim_end_matches('/'));
+/// As the reference, which has a page there.
+async fn lead_to_docs(State(app): State<Arc<App>>) -> Response {
+    lead(&app, "/docs")
+}
+
+async fn lead_to_document(State(app): State<Arc<App>>) -> Response {
+    lead(&app, "/docs/doc.json")
+}
+
+fn lead(app: &App, path: &str) -> Response {
+    let place = format!("{}{path}", public_path(app).trim_end_matches('/'));
     // Only a strange public path could be no header value.
     let place = HeaderValue::try_from(place).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response()
@@ -81,10 +90,15 @@ mod tests {
             assert_eq!(bench.ask("GET", path, "").await.text(), (404, "Not Found"), "{path}");
         }
         let bench = Bench::with(|config| config.http.openapi = true).await;
-        for path in ["/api", "/api/", "/api/docs", "/api/docs/"] {
+        for (path, place) in [
+            ("/api", "/api/docs"),
+            ("/api/", "/api/docs"),
+            ("/api/docs", "/api/docs/doc.json"),
+            ("/api/docs/", "/api/docs/doc.json"),
+        ] {
             let answer = bench.ask("GET", path, "").await;
             assert_eq!(answer.status, 301, "{path}");
-            assert_eq!(answer.header("location"), Some("/api/docs/doc.json"));
+            assert_eq!(answer.header("location"), Some(place), "{path}");
         }
         let document = ask(&bench).await.json();
         assert_eq!(document["swagger"], "2.0");
@@ -109,6 +123,8 @@ mod tests {
             (&document["host"], &document["basePath"]),
             (&json!("public.example.com"), &json!("/gw"))
         );
+        let led = bench.ask("GET", "/api", "").await;
+        assert_eq!(led.header("location"), Some("/gw/docs"));
         let led = bench.ask("GET", "/api/docs", "").await;
         assert_eq!(led.header("location"), Some("/gw/docs/doc.json"));
     }
