@@ -41,6 +41,11 @@ impl PushMetrics {
         self.enqueued.with_label_values(&[kind.name()]).inc();
     }
 
+    /// So many did not get through.
+    pub(super) fn lost(&self, notifications: usize) {
+        self.errors.inc_by(u64::try_from(notifications).unwrap_or(u64::MAX));
+    }
+
     /// A token was given up.
     pub(super) fn added(&self) {
         self.blacklist.with_label_values(&["added"]).inc();

@@ -34,6 +34,8 @@ const GIVEN_UP_FOR: Duration = Duration::from_secs(15 * 60);
 /// While so many wait, nothing more is taken from other gateways, who need no credential: some hundred megabytes at most
 /// in practice, and what our own users cause still gets in.
 const MOST_WAITING: usize = 50_000;
+/// How many are put into the queue at once: little enough to be answered as soon as one.
+const PORTION: usize = 500;
 /// How long a stopping process waits for pushes that are under way.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 /// Nobody may tell us to wait longer than this.
@@ -78,40 +80,50 @@ impl Queue {
         self.courier.is_some()
     }
 
-    /// [`put`](Self::put) for somebody else: dropped, and counted as an error, while too many wait or the shared state is
+    /// [`put`](Self::put) for somebody else: dropped, and counted as errors, while too many wait or the shared state is
     /// not there. Whoever lost that has said so: with thousands of notifications in a request it is not said for each.
-    pub(super) async fn relay(&self, notification: Notification) {
-        let put = async {
-            if self.backlog.len().await? >= MOST_WAITING {
-                self.metrics.errors.inc();
-                return Ok(());
+    pub(super) async fn relay(&self, mut notifications: Vec<Notification>) {
+        let room = self
+            .backlog
+            .len()
+            .await
+            .map_or(0, |waiting| MOST_WAITING.saturating_sub(waiting));
+        let mut lost = notifications.len().saturating_sub(room);
+        notifications.truncate(room);
+        while !notifications.is_empty() {
+            let rest = notifications.split_off(PORTION.min(notifications.len()));
+            let portion = std::mem::replace(&mut notifications, rest);
+            let size = portion.len();
+            if self.put(portion).await.is_err() {
+                lost += size;
             }
-            self.put(notification).await
-        };
-        let put: Result<(), Unavailable> = put.await;
-        if put.is_err() {
-            self.metrics.errors.inc();
         }
+        self.metrics.lost(lost);
     }
 
-    /// Puts a notification into the queue, in the place of an earlier one of its kind. Waits for nobody but the shared
-    /// state. A token that is given up gets nothing, which is no error; so does everybody while push is off.
-    async fn put(&self, notification: Notification) -> Result<(), Unavailable> {
+    /// Puts notifications into the queue, each in the place of an earlier one of its kind. Waits for nobody but the shared
+    /// state, twice, however many there are. A token that is given up gets nothing, which is no error; so does everybody
+    /// while push is off.
+    async fn put(&self, notifications: Vec<Notification>) -> Result<(), Unavailable> {
         if !self.is_on() {
-            self.metrics.errors.inc();
+            self.metrics.lost(notifications.len());
             return Ok(());
         }
-        if self.given_up.get(&notification.token).await?.is_some() {
-            self.metrics.skipped();
-            return Ok(());
+        let tokens: Vec<&str> = notifications.iter().map(|notification| &*notification.token).collect();
+        let given_up = self.given_up.known(&tokens).await?;
+        let (mut kinds, mut waiting) = (Vec::new(), Vec::new());
+        for (notification, given_up) in notifications.into_iter().zip(given_up) {
+            if given_up {
+                self.metrics.skipped();
+                continue;
+            }
+            kinds.push(notification.kind);
+            let key = notification.key();
+            let failures = 0;
+            waiting.push((key, Bytes::from(Waiting { notification, failures }.to_bytes())));
         }
-        let waiting = Waiting {
-            notification,
-            failures: 0,
-        };
-        let Waiting { notification, .. } = &waiting;
-        self.backlog.put(&notification.key(), waiting.to_bytes()).await?;
-        self.metrics.enqueued(notification.kind);
+        self.backlog.put_all(waiting).await?;
+        kinds.into_iter().for_each(|kind| self.metrics.enqueued(kind));
         Ok(())
     }
 
@@ -215,7 +227,7 @@ impl Queue {
         let taken = again.map(|waiting| (waiting.notification.key(), Bytes::from(waiting.to_bytes())));
         if let Err(error) = self.backlog.put_back(taken.collect()).await {
             tracing::error!(%error, pushes, "pushes may be lost");
-            self.metrics.errors.inc_by(u64::try_from(pushes).unwrap_or(u64::MAX));
+            self.metrics.lost(pushes);
         }
     }
 
@@ -247,7 +259,7 @@ impl Queue {
 #[async_trait::async_trait]
 impl PushQueue for Queue {
     async fn enqueue(&self, token: &str, event: &Event) -> Result<(), Unavailable> {
-        self.put(Notification::of(token, event)).await
+        self.put(vec![Notification::of(token, event)]).await
     }
 }
 

@@ -41,13 +41,11 @@ async fn relay(State(app): State<Arc<App>>, ClientAddress(client): ClientAddress
     app.relay_limit.guard(client, app.now(), answer).await
 }
 
-/// Queues one after the other; what comes before a bad one stays queued, as in the reference.
+/// What comes before a bad one is queued, as in the reference.
 async fn take(queue: &Queue, body: RawBody) -> Result<(), ApiError> {
     let read = body.read(|body| read(&body));
     let Asked { good, bad } = read.map_err(|error| ApiError::bad_request(error.detail().to_owned()))??;
-    for notification in good {
-        queue.relay(notification).await;
-    }
+    queue.relay(good).await;
     bad.map_or(Ok(()), |broken| Err(broken.into()))
 }
 

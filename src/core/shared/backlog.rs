@@ -35,20 +35,31 @@ impl Backlog {
         Self(Store::Redis(link, format!("{PREFIX}{name}:waiting")))
     }
 
-    /// Takes the place of what waits under that key.
-    pub(crate) async fn put(&self, key: &str, value: impl Into<Bytes>) -> Result<(), Unavailable> {
-        let value = value.into();
+    /// Each takes the place of what waits under its key; of several with one key the last.
+    pub(crate) async fn put_all(&self, new: Vec<(String, Bytes)>) -> Result<(), Unavailable> {
+        if new.is_empty() {
+            return Ok(());
+        }
         match &self.0 {
             Store::Memory(waiting) => {
-                lock(waiting).insert(key.to_owned(), value);
+                lock(waiting).extend(new);
                 Ok(())
             }
             Store::Redis(link, name) => {
                 let mut command = cmd("HSET");
-                command.arg(name).arg(key).arg(&*value);
+                command.arg(name);
+                for (key, value) in &new {
+                    command.arg(key).arg(&**value);
+                }
                 link.ask(async |connection| command.query_async(connection).await).await
             }
         }
+    }
+
+    /// [`put_all`](Self::put_all) of one.
+    #[cfg(test)]
+    pub(crate) async fn put(&self, key: &str, value: impl Into<Bytes>) -> Result<(), Unavailable> {
+        self.put_all(vec![(key.to_owned(), value.into())]).await
     }
 
     /// Puts back what was taken, unless there is something newer under its key.

@@ -73,6 +73,14 @@ impl Cache {
         }
     }
 
+    /// For each key whether there is a value; all are asked for at once.
+    pub(crate) async fn known(&self, keys: &[&str]) -> Result<Vec<bool>, Unavailable> {
+        match &self.0 {
+            Store::Memory(memory) => Ok(keys.iter().map(|key| memory.get(key).is_some()).collect()),
+            Store::Redis(redis) => redis.known(keys).await,
+        }
+    }
+
     /// The same, and if there is one it is good for `ttl` from now on.
     pub(crate) async fn get_and_keep(&self, key: &str, ttl: Duration) -> Result<Option<Bytes>, Unavailable> {
         match &self.0 {

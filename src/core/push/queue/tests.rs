@@ -114,13 +114,12 @@ async fn others_get_nothing_into_a_full_queue_but_we_do() {
     for number in 1..MOST_WAITING {
         pushing.queue.backlog.put(&number.to_string(), "").await.unwrap();
     }
-    pushing.queue.relay(of("last")).await;
-    pushing.queue.relay(of("too many")).await;
+    pushing.queue.relay(vec![of("last"), of("too many")]).await;
     pushing.enqueue("ours", Kind::MessageEnqueued).await;
     assert!(pushing.counted("sms_push_errors_total 1"));
     pushing.flush_with(202).await;
     assert_eq!(pushing.requests(), [["last:MessageEnqueued", "ours:MessageEnqueued"]]);
-    pushing.queue.relay(of("again")).await;
+    pushing.queue.relay(vec![of("again")]).await;
     assert_eq!(pushing.queue.backlog.len().await, Ok(1));
 }
 
@@ -297,11 +296,38 @@ async fn relayed_pushes_that_cannot_be_kept_are_counted() {
     let mut redis = RedisServer::start().await;
     let (queue, registry) = queue_on(&redis).await;
     redis.kill().await;
-    for token in ["a", "b", "c"] {
-        let event = Event::plain(Kind::MessageEnqueued);
-        queue.relay(Notification::of(token, &event)).await;
-    }
+    let event = Event::plain(Kind::MessageEnqueued);
+    let relayed = ["a", "b", "c"].map(|token| Notification::of(token, &event));
+    queue.relay(relayed.to_vec()).await;
     assert!(registry.text().unwrap().contains("\nsms_push_errors_total 3\n"));
+}
+
+#[tokio::test]
+async fn many_relayed_pushes_ask_redis_a_few_times() {
+    let redis = RedisServer::start().await;
+    let (queue, registry) = queue_on(&redis).await;
+    queue.given_up.set("token-7", "", GIVEN_UP_FOR).await.unwrap();
+    let event = Event::plain(Kind::MessageEnqueued);
+    let relayed = (0..2 * PORTION + 1).map(|number| Notification::of(&format!("token-{number}"), &event));
+    queue.relay(relayed.collect()).await;
+    assert_eq!(queue.backlog.len().await, Ok(2 * PORTION));
+    for line in [
+        format!("sms_push_enqueued_total{{event=\"MessageEnqueued\"}} {}", 2 * PORTION),
+        "sms_push_blacklist_total{operation=\"skipped\"} 1".to_owned(),
+        "sms_push_errors_total 0".to_owned(),
+    ] {
+        assert!(registry.text().unwrap().contains(&format!("\n{line}\n")), "{line}");
+    }
+
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut asked = redis::cmd("INFO");
+    let asked: String = asked.arg("commandstats").query_async(&mut connection).await.unwrap();
+    // The length once more than for the relay: above.
+    for (command, calls) in [("hlen", 2), ("mget", 3), ("hset", 3)] {
+        let line = format!("cmdstat_{command}:calls={calls},");
+        assert!(asked.contains(&line), "{line} {asked}");
+    }
 }
 
 /// A queue whose relay takes the first request and hangs at the second, run until the process stops during that one. The

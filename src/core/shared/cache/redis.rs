@@ -22,8 +22,12 @@ impl Redis {
 
     fn command(&self, name: &'static str, key: &str) -> Cmd {
         let mut command = cmd(name);
-        command.arg(format!("{PREFIX}{}:{key}", self.space));
+        command.arg(self.key(key));
         command
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{PREFIX}{}:{key}", self.space)
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
@@ -34,6 +38,16 @@ impl Redis {
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, Unavailable> {
         self.value(&self.command("GET", key)).await
+    }
+
+    pub(super) async fn known(&self, keys: &[&str]) -> Result<Vec<bool>, Unavailable> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = cmd("MGET");
+        command.arg(keys.iter().map(|key| self.key(key)).collect::<Vec<_>>());
+        let values: Vec<Option<Vec<u8>>> = self.run(&command).await?;
+        Ok(values.iter().map(Option::is_some).collect())
     }
 
     pub(super) async fn get_and_keep(&self, key: &str, ttl: Duration) -> Result<Option<Bytes>, Unavailable> {

@@ -44,6 +44,8 @@ async fn suite(cache: &Cache, other: &Cache) {
     assert_eq!(cache.get("k").await, Ok(None));
     cache.set("empty", "", HOUR).await.unwrap();
     assert_eq!(cache.get("empty").await, found(b""));
+    assert_eq!(cache.known(&["k", "empty", "k"]).await, Ok(vec![false, true, false]));
+    assert_eq!(cache.known(&[]).await, Ok(Vec::new()));
 
     // Of many who want the same, one gets it.
     let all: Vec<_> = (0..32)
