@@ -12,6 +12,7 @@ const COMPOSE: &str = include_str!("../../../../docker/compose.yaml");
 /// What is said with the profile `mariadb`.
 const MARIADB: &str = include_str!("../../../../docker/mariadb.env");
 const SECRETS: &str = "/run/secrets/";
+const PROMETHEUS: &str = include_str!("../../../../config/prometheus/prometheus.yml");
 
 /// `${NAME-default}` or `${NAME}` as compose fills it in: empty is a value, too.
 fn filled_in(text: &str, given: &Environment) -> String {
@@ -114,5 +115,42 @@ fn with_mariadb_core_and_worker_share_a_server_and_hear_of_each_other() {
             };
             assert_eq!(url.expose(), b"redis://shared:6379");
         }
+    }
+}
+
+#[test]
+fn prometheus_finds_core_and_worker_where_they_listen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut given = Environment::default();
+    assert_eq!(given.add_file("mariadb.env", MARIADB), []);
+    let compose = parse("compose.yaml", COMPOSE).unwrap();
+    let prometheus = parse("prometheus.yml", PROMETHEUS).unwrap();
+    let jobs: Vec<(&str, &str)> = at(&prometheus, &["scrape_configs"])
+        .as_list()
+        .unwrap()
+        .iter()
+        .map(|job| {
+            let configs = at(job, &["static_configs"]).as_list().unwrap();
+            let targets = at(configs.first().unwrap(), &["targets"]).as_list().unwrap();
+            let name = at(job, &["job_name"]).as_str().unwrap();
+            (name, targets.first().unwrap().as_str().unwrap())
+        })
+        .collect();
+    // The names in the reference's alert rules.
+    for (job, name) in [("backend", "core"), ("worker", "worker")] {
+        let config = service(name, &given, folder.path());
+        let listen = if name == "worker" {
+            config.http.worker_listen
+        } else {
+            config.http.listen
+        };
+        assert!(listen.ip().is_unspecified(), "{name}");
+        let target = format!("{name}:{}", listen.port());
+        assert!(jobs.contains(&(job, &*target)), "{job}: {jobs:?}");
+        let networks = at(&compose, &["services", name, "networks"]).as_list().unwrap();
+        assert!(
+            networks.iter().any(|network| network.as_str() == Some("default")),
+            "{name}"
+        );
     }
 }
