@@ -153,6 +153,15 @@ async fn a_database_of_the_reference_can_be_given_back() {
     for index in indexes.lines() {
         assert!(now.lines().any(|line| line == index), "{index} is gone");
     }
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    for statement in readme.lines().filter(|line| line.starts_with("DROP INDEX ")) {
+        server.run("theirs", statement);
+    }
+    assert_eq!(
+        server.run("theirs", INDEXES),
+        indexes,
+        "what the README says about getting rid of ours"
+    );
     let rows = |query: &str| server.run("theirs", query);
     assert_eq!(
         rows(
