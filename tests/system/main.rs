@@ -13,6 +13,7 @@ mod clients;
 mod cores;
 mod crash;
 mod existing;
+mod ids;
 mod journey;
 mod push;
 mod reference;
