@@ -22,6 +22,7 @@ use crate::{
     otp::Codes,
     push,
     server::StartError,
+    settings::Settings,
     shared::{Caches, PubSub},
     users::Users,
     webhooks::Webhooks,
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) exchange: Exchange,
     pub(crate) devices: Arc<Devices>,
     pub(crate) messages: Messages,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) webhooks: Webhooks,
     pub(crate) reported: Reported,
     pub(crate) limiter: Limiter,
@@ -100,8 +102,15 @@ impl App {
         let states = States::new(config.messages.cache_ttl, others.clone(), state_metrics);
         let ear = states.listen();
         let devices = Arc::new(Devices::new(database.clone(), others.clone(), online_metrics));
+        let settings = Arc::new(Settings::new(database.clone(), others.clone()));
         let bus = Bus::new(event_metrics.clone());
-        let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), event_metrics.clone());
+        let listener = Listener::start(
+            &others,
+            bus.clone(),
+            Arc::clone(&devices),
+            Arc::clone(&settings),
+            event_metrics.clone(),
+        );
         // While push is off, a phone with a push token has nothing but its streams.
         let push_queue = push.is_on().then(|| Arc::clone(&push) as Arc<dyn PushQueue>);
         let links = Links {
@@ -122,6 +131,7 @@ impl App {
             exchange: Exchange::new(database.clone()),
             devices,
             messages: Messages::new(database.clone(), states),
+            settings,
             webhooks: Webhooks::new(database.clone()),
             reported: Reported::default(),
             limiter: Limiter::new(config.messages.queue, limiter_metrics),

@@ -6,7 +6,6 @@ mod model;
 mod online;
 mod owned;
 mod registrant;
-mod remembered;
 mod requests;
 mod routes;
 mod store;
@@ -27,6 +26,9 @@ use crate::{
 use known::KnownDevices;
 use owned::OwnedDevices;
 use store::Store;
+
+/// So many of each are remembered.
+const CAPACITY: u64 = 10_000;
 
 /// What can be done with devices.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! What do several core processes have in common, apart from the database? Values that expire ([`Cache`]), values that
-//! one of them takes all at once ([`Backlog`]), and words to each other ([`PubSub`], and [`Teller`] for what must be heard).
+//! one of them takes all at once ([`Backlog`]), and words to each other ([`PubSub`], and [`Teller`] for what must be heard;
+//! [`Remembered`] is what is true until somebody says otherwise).
 //!
 //! Each lives in this process alone or in a Redis. A Redis that is away or hangs holds nobody up: every operation ends
 //! within [`link::ANSWER_WITHIN`] (taking a backlog, within [`link::LONGEST_ANSWER`]), most at once, and whoever asked
@@ -19,6 +20,7 @@ mod pubsub;
 #[expect(dead_code, reason = "shared with the tests of another crate")]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 pub(crate) mod redis_server;
+mod remembered;
 mod teller;
 
 pub use address::AddressError;
@@ -29,6 +31,7 @@ pub(crate) use cache::{Cache, Caches};
 pub(crate) use link::Trouble;
 pub(crate) use link::Unavailable;
 pub(crate) use pubsub::{Heard, PubSub, Session, Topic};
+pub(crate) use remembered::{LookUp, Remembered};
 pub(crate) use teller::{Teller, Told, Word};
 
 /// What every key and every channel begins with, as the reference's do (WIRE §5.1, §5.2).

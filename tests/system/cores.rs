@@ -116,6 +116,31 @@ async fn a_device_deleted_through_one_is_out_of_the_other() {
     phone.process.wait();
 }
 
+#[tokio::test]
+async fn settings_changed_through_one_are_read_through_the_other() {
+    let pair = Pair::start();
+    let (here, there) = (pair.first.sidecar.public, pair.second.sidecar.public);
+    let (login, password, device) = register(here, KEY).await;
+    let scopes = ["settings:read", "settings:write"];
+    let bearer = issue(there, &login, &password, &scopes).await.access;
+    let settings = |method| Request::new(method, "/api/3rdparty/v1/settings").bearer(&bearer);
+    let of_phone = Request::get("/api/mobile/v1/settings").bearer(&device);
+    for (days, at) in (1..).zip([here, there, here, there]) {
+        let given = serde_json::json!({ "logs": { "lifetime_days": days } });
+        let changed = settings("PATCH").json(&given).send(at).await;
+        assert_eq!((changed.status, changed.json()), (200, given.clone()));
+        for read in [settings("GET"), of_phone.clone()] {
+            assert_eq!(read.clone().send(at).await.json(), given, "where they were changed");
+            let start = Instant::now();
+            for other in [here, there] {
+                while read.clone().send(other).await.json() != given {
+                    assert!(start.elapsed() < Duration::from_secs(5), "not told: {given}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_worker_whose_changes_nobody_hears_of_says_so() {
     let (folder, server) = (folder(), MariaDb::start());

@@ -7,11 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
-use super::{
-    Device, DeviceId,
-    remembered::{CAPACITY, LookUp, Remembered},
-};
-use crate::shared::Session;
+use super::{CAPACITY, Device, DeviceId};
+use crate::shared::{LookUp, Remembered, Session};
 
 /// How long a device is remembered.
 pub(super) const TTL: Duration = Duration::from_secs(600);
@@ -30,7 +27,7 @@ pub(super) struct KnownDevices {
 impl KnownDevices {
     pub(super) fn new() -> Self {
         Self {
-            devices: Remembered::new(TTL),
+            devices: Remembered::new(TTL, CAPACITY),
             ids: Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build(),
         }
     }

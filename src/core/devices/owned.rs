@@ -5,11 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    DeviceId,
-    remembered::{LookUp, Remembered},
+use super::{CAPACITY, DeviceId};
+use crate::{
+    shared::{LookUp, Remembered, Session},
+    users::UserId,
 };
-use crate::{shared::Session, users::UserId};
 
 /// How long, should somebody change the table who tells nobody.
 const TTL: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ pub(super) struct OwnedDevices(Remembered<UserId, Arc<[DeviceId]>>);
 
 impl OwnedDevices {
     pub(super) fn new() -> Self {
-        Self(Remembered::new(TTL))
+        Self(Remembered::new(TTL, CAPACITY))
     }
 
     /// All of the user's; `now` is the session that we are in.

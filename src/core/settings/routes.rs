@@ -3,22 +3,16 @@
 
 use std::sync::Arc;
 
+use super::{Tree, draft, store::Change};
+use crate::{
+    App,
+    events::{Audience, Event, Kind},
+    http::{ApiError, Caller, CallerOrLogin, DeviceCaller, JsonText, RawBody, Routes},
+};
 use axum::{
     extract::State,
     http::StatusCode,
     routing::{MethodRouter, get},
-};
-use serde_json::Value;
-
-use super::{
-    Tree, draft,
-    schema::{Fate, SECTIONS},
-    store::{self, Change},
-};
-use crate::{
-    App,
-    events::{Audience, Event, Kind},
-    http::{ApiError, Caller, CallerOrLogin, DeviceCaller, Json, RawBody, Routes},
 };
 
 pub(crate) fn routes() -> Routes {
@@ -28,17 +22,17 @@ pub(crate) fn routes() -> Routes {
         .at(&["/api/mobile/v1/settings"], get(show_device))
 }
 
-async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -> Result<Json<Tree>, ApiError> {
-    let settings = store::of(&app.database, &user).await?;
-    Ok(Json(public(&settings)))
+async fn show(State(app): State<Arc<App>>, CallerOrLogin(user): CallerOrLogin) -> Result<JsonText, ApiError> {
+    let settings = app.settings.of(&user).await?;
+    Ok(JsonText(settings.for_clients))
 }
 
-async fn merge(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
+async fn merge(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<JsonText, ApiError> {
     let given = read(body)?;
     change(state, caller, Change::Merge(given)).await
 }
 
-async fn replace(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<Json<Tree>, ApiError> {
+async fn replace(state: State<Arc<App>>, caller: Caller, body: RawBody) -> Result<JsonText, ApiError> {
     let given = read(body)?;
     change(state, caller, Change::Replace(given)).await
 }
@@ -49,37 +43,19 @@ fn read(body: RawBody) -> Result<Tree, ApiError> {
 }
 
 /// Changes the settings and tells all of the user's phones.
-async fn change(State(app): State<Arc<App>>, Caller(user): Caller, change: Change) -> Result<Json<Tree>, ApiError> {
-    let settings = store::change(&app.database, &user, change, app.now()).await?;
+async fn change(State(app): State<Arc<App>>, Caller(user): Caller, change: Change) -> Result<JsonText, ApiError> {
+    let settings = app.settings.change(&user, change, app.now()).await?;
     let audience = Audience::User(user.as_str());
     app.events.publish(audience, &Event::plain(Kind::SettingsUpdated));
-    Ok(Json(public(&settings)))
+    Ok(JsonText(settings.for_clients))
 }
 
-/// Everything, nulls and secrets included.
-async fn show_device(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Result<Json<Tree>, ApiError> {
-    let settings = store::of(&app.database, &device.user).await.map_err(|error| {
+async fn show_device(State(app): State<Arc<App>>, DeviceCaller(device): DeviceCaller) -> Result<JsonText, ApiError> {
+    let settings = app.settings.of(&device.user).await.map_err(|error| {
         tracing::error!(error = %error, "database failure");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "failed to get settings")
     })?;
-    Ok(Json(settings))
-}
-
-/// What clients may see; a section of which they may see nothing stays, empty.
-///
-/// INVARIANT(secrets are write-only): only settings that are named as shown are copied. Test:
-/// `tests::clients_see_no_secret_and_nothing_unknown`.
-fn public(settings: &Tree) -> Tree {
-    let mut shown = Tree::new();
-    for section in &SECTIONS {
-        let Some(Value::Object(stored)) = settings.get(section.name) else {
-            continue;
-        };
-        let visible = section.settings.iter().filter(|setting| setting.fate == Fate::Shown);
-        let copied = visible.filter_map(|setting| Some((setting.name.to_owned(), stored.get(setting.name)?.clone())));
-        shown.insert(section.name.to_owned(), Value::Object(copied.collect()));
-    }
-    shown
+    Ok(JsonText(settings.for_phones))
 }
 
 #[cfg(test)]

@@ -26,16 +26,19 @@ pub(crate) enum Topic {
     Devices,
     /// Messages that were changed or deleted.
     Messages,
+    /// Settings that were changed.
+    Settings,
 }
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Events, Self::Devices, Self::Messages];
+    const ALL: [Self; 4] = [Self::Events, Self::Devices, Self::Messages, Self::Settings];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Devices => "devices",
             Self::Messages => "messages",
+            Self::Settings => "settings",
         }
     }
 }

@@ -2,7 +2,8 @@
 //! each time would cost as much as many a request itself.
 //!
 //! It keeps no password, and nobody who is not there: a user of a moment ago is found at once. No program deletes users;
-//! one that an operator deletes owns nothing from that moment on, and is refused after [`TTL`].
+//! one that an operator deletes owns nothing from that moment on but what else is remembered of him, and is refused after
+//! [`TTL`].
 
 use std::time::Duration;
 

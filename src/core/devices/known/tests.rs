@@ -54,7 +54,7 @@ async fn a_device_is_forgotten_whatever_was_evicted() {
     assert!(known.recall("t", now).is_none());
 
     known.remember(&device(), known.look_up(now));
-    known.devices.entries.invalidate(&id);
+    known.devices.evict(&id);
     assert!(known.recall("t", now).is_none());
     assert!(known.recall_by_id(&id, now).is_none());
 }

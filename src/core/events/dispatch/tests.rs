@@ -12,6 +12,7 @@ use crate::db::testing::{Kind as Database, Place, on_both_databases};
 use crate::devices::{DeviceId, Devices, NewDevice, OnlineMetrics, Owner};
 use crate::events::bus::Subscription;
 use crate::events::{Bus, Event, EventMetrics, Kind, Listener};
+use crate::settings::Settings;
 use crate::shared::redis_server::RedisServer;
 use crate::shared::{PubSub, Trouble, Unavailable};
 use crate::testing::{Bench, Phone};
@@ -55,7 +56,8 @@ impl Process {
         let online = OnlineMetrics::new(&registry).unwrap();
         let devices = Arc::new(Devices::new(bench.app.database.clone(), others.clone(), online));
         let bus = Bus::new(metrics.clone());
-        let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), metrics.clone());
+        let settings = Arc::new(Settings::new(bench.app.database.clone(), others.clone()));
+        let listener = Listener::start(&others, bus.clone(), Arc::clone(&devices), settings, metrics.clone());
         Self {
             events: Events::new(Arc::clone(&devices), bus, others.clone(), queue, metrics),
             devices,

@@ -36,6 +36,7 @@ struct Ears {
     events: broadcast::Sender<Arc<[u8]>>,
     devices: broadcast::Sender<Arc<[u8]>>,
     messages: broadcast::Sender<Arc<[u8]>>,
+    settings: broadcast::Sender<Arc<[u8]>>,
     session: AtomicU64,
 }
 
@@ -63,6 +64,7 @@ impl Redis {
             events: broadcast::channel(buffer.max(1)).0,
             devices: broadcast::channel(buffer.max(1)).0,
             messages: broadcast::channel(buffer.max(1)).0,
+            settings: broadcast::channel(buffer.max(1)).0,
             session: AtomicU64::new(DEAF),
         });
         let (tried, first) = oneshot::channel();
@@ -118,6 +120,7 @@ impl Ears {
             Topic::Events => &self.events,
             Topic::Devices => &self.devices,
             Topic::Messages => &self.messages,
+            Topic::Settings => &self.settings,
         }
     }
 
