@@ -111,8 +111,9 @@ where
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
     use std::thread;
 
     use super::*;
@@ -123,20 +124,27 @@ mod tests {
     #[tokio::test]
     async fn nobody_reads_what_is_older_than_a_change() {
         let (remembered, now) = (Remembered::new(LONG, 10), alone().await.session());
-        for _ in 0..5_000 {
-            let (began, at_once) = (remembered.look_up(now), Barrier::new(2));
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    at_once.wait();
-                    remembered.remember(&"key", "old", began);
-                });
-                at_once.wait();
-                remembered.forget(&"key");
-                for _ in 0..50 {
-                    assert_eq!(remembered.recall(&"key", now), None);
+        let began = remembered.look_up(now);
+        let mut changing = remembered.changes();
+        thread::scope(|scope| {
+            let (about_to, begun) = channel();
+            let keeping = scope.spawn({
+                let remembered = &remembered;
+                move || {
+                    about_to.send(()).unwrap();
+                    remembered.remember(&"key", "old", began)
                 }
             });
-        }
+            begun.recv().unwrap();
+            for _ in 0..1_000 {
+                thread::yield_now();
+                assert_eq!(remembered.recall(&"key", now), None);
+            }
+            *changing += 1;
+            drop(changing);
+            assert!(!keeping.join().unwrap(), "it waited for the change");
+        });
+        assert_eq!(remembered.recall(&"key", now), None);
     }
 
     #[tokio::test]
