@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use moka::sync::{Cache, CacheBuilder};
+use moka::sync::Cache;
 
 use super::Session;
 
@@ -38,18 +38,19 @@ where
 {
     /// Keeps so many, each for so long.
     pub(crate) fn new(ttl: Duration, most: u64) -> Self {
-        Self::built(Cache::builder().max_capacity(most), ttl)
+        Self::of(Cache::builder().time_to_live(ttl).max_capacity(most).build())
     }
 
     /// Keeps so many bytes, each entry for so long. `size` says how many an entry takes.
     pub(crate) fn bytes(ttl: Duration, most: u64, size: fn(&K, &V) -> usize) -> Self {
         let weigher = move |key: &K, (_, value): &(Session, V)| u32::try_from(size(key, value)).unwrap_or(u32::MAX);
-        Self::built(Cache::builder().max_capacity(most).weigher(weigher), ttl)
+        let entries = Cache::builder().time_to_live(ttl).max_capacity(most);
+        Self::of(entries.weigher(weigher).build())
     }
 
-    fn built(entries: CacheBuilder<K, (Session, V), Cache<K, (Session, V)>>, ttl: Duration) -> Self {
+    fn of(entries: Cache<K, (Session, V)>) -> Self {
         Self {
-            entries: entries.time_to_live(ttl).build(),
+            entries,
             changes: Mutex::new(0),
         }
     }
