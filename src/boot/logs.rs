@@ -1,6 +1,7 @@
 //! How does a process tell what happens? In JSON lines on standard error, written by a thread of its own
-//! (`logs/writer.rs`).
+//! (`logs/writer.rs`); `logs/lines.rs` says what a line is.
 
+mod lines;
 mod panics;
 mod writer;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::lines::Lines;
 pub use self::writer::{DroppedLines, Logs};
 
 /// How many bytes of lines may wait for a slow standard error before further ones are dropped and counted.
@@ -128,13 +130,7 @@ where
         .with_default(level.of_libraries())
         .with_target(own, level.filter())
         .with_targets(always.iter().map(|target| (*target, level.max(Level::Info).filter())));
-    tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_writer(writer)
-        .with_filter(filter)
+    Lines::new(writer).with_filter(filter)
 }
 
 #[cfg(test)]

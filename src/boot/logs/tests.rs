@@ -75,6 +75,77 @@ fn an_event_is_one_json_line_with_its_fields_at_the_top() {
 }
 
 #[test]
+fn every_kind_of_value_is_told() {
+    let (to, _gate, read) = slow(true);
+    let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", &[], writer));
+    let error = io::Error::other("no \"luck\"");
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(
+            target: "gateward_x",
+            shown = %"a\u{1}\\b\u{e9}",
+            debug = ?Some("x"),
+            error = &error as &(dyn std::error::Error + 'static),
+            whole = -1,
+            large = u64::MAX,
+            float = 1.5,
+            none = None::<u8>,
+            not_a_number = f64::NAN,
+            truth = true,
+            r#type = "raw",
+            "number {}", 1
+        );
+        tracing::info!(target: "gateward_x", "{}", "long".repeat(5_000));
+        tracing::info!(target: "gateward_x", short = true);
+    });
+    drop(logs);
+    let lines: Vec<serde_json::Value> = read_lines(&read);
+    let [first, long, short] = lines.as_array().unwrap();
+    for (key, value) in [
+        ("message", "number 1".into()),
+        ("shown", "a\u{1}\\b\u{e9}".into()),
+        ("debug", "Some(\"x\")".into()),
+        ("error", "no \"luck\"".into()),
+        ("whole", (-1).into()),
+        ("large", u64::MAX.into()),
+        ("float", 1.5.into()),
+        ("not_a_number", serde_json::Value::Null),
+        ("truth", true.into()),
+        ("type", "raw".into()),
+    ] {
+        assert_eq!(first.get(key), Some(&value), "{key}");
+    }
+    assert_eq!(first.get("none"), None);
+    assert_eq!(long.get("message").unwrap().as_str().unwrap().len(), 20_000);
+    assert_eq!(short.as_object().unwrap().len(), 4, "nothing of another line: {short}");
+}
+
+#[test]
+fn what_the_log_crate_hears_has_its_own_place() {
+    let (to, _gate, read) = slow(true);
+    let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", &[], writer));
+    tracing::subscriber::with_default(subscriber, || {
+        let record = log::Record::builder()
+            .args(format_args!("said"))
+            .level(log::Level::Warn)
+            .target("gateward_library")
+            .file(Some("file.rs"))
+            .line(Some(7))
+            .build();
+        tracing_log::format_trace(&record).unwrap();
+    });
+    drop(logs);
+    let lines: Vec<serde_json::Value> = read_lines(&read);
+    let line = lines.first().unwrap().as_object().unwrap();
+    let mut keys: Vec<_> = line.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["level", "message", "target", "timestamp"]);
+    assert_eq!(line.get("target").unwrap(), "gateward_library");
+    assert_eq!(line.get("level").unwrap(), "WARN");
+}
+
+#[test]
 fn what_must_always_be_told_is_told_at_every_level() {
     for (_, level) in Level::ALL {
         let (to, _gate, read) = slow(true);
@@ -245,7 +316,7 @@ fn a_panic_is_one_line_that_says_where_and_not_what() {
         }
     }));
     tracing::subscriber::with_default(subscriber, || {
-        let ended = std::panic::catch_unwind(|| Err::<(), _>("hunter2").unwrap());
+        let ended = std::panic::catch_unwind(|| "hunter2".parse::<u8>().map_err(|_| "hunter2").unwrap());
         assert!(ended.is_err());
     });
     drop(logs);
