@@ -2,6 +2,7 @@
 //! route → caller → handler. The order is [`router`]; each step is a file below. It knows no resource.
 
 mod address;
+mod arriving;
 mod authorization;
 mod body;
 mod caller;

@@ -1,32 +1,28 @@
-//! What did the client send? At most 4 MiB (WIRE §1.4), in a bounded time, not looked into.
-
-use std::{error::Error as _, time::Duration};
+//! What did the client send? All of a body (`arriving` bounds it), not looked into.
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Bytes, to_bytes},
     extract::{FromRequest, Request},
-    http::{StatusCode, header},
+    http::header,
 };
 
 use gateward_contract::{ParseError, Value, json};
-use http_body_util::LengthLimitError;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
 };
 
-use super::ApiError;
-
-/// The largest body, in bytes.
-pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
-/// How long a body may take to come; the reference's 5 s are for clients nearer than a phone.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::{
+    ApiError,
+    arriving::{Fault, MAX_BODY},
+};
 
 /// A body of more bytes may take longer to read than others should wait for: a millisecond, more or less. None of real
 /// clients has as many.
 const LARGE: usize = 128 * 1024;
 
-/// A body as it came.
+/// A body as it came. The last thing that a handler takes: nobody is read before he is known, and nothing is done before
+/// all of it is here.
 #[derive(Debug)]
 pub(crate) struct RawBody {
     /// `Content-Type`, if it is text.
@@ -57,27 +53,10 @@ impl<S: Sync> FromRequest<S> for RawBody {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let bytes = whole(request.into_body()).await?;
+        // What it was that went wrong, the door knows and says.
+        let bytes = to_bytes(request.into_body(), MAX_BODY)
+            .await
+            .map_err(|_| Fault::BrokenOff)?;
         Ok(Self { content_type, bytes })
     }
-}
-
-/// All of a body.
-pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
-    let reading = tokio::time::timeout(PATIENCE, to_bytes(body, MAX_BODY)).await;
-    let read = reading.map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "Request Timeout"))?;
-    read.map_err(|error| {
-        let is_long = error.source().is_some_and(|cause| cause.is::<LengthLimitError>());
-        // Else it broke off, and hardly anybody is left to read why.
-        if is_long {
-            too_large()
-        } else {
-            ApiError::bad_request("Bad Request")
-        }
-    })
-}
-
-/// The answer to a body over [`MAX_BODY`].
-pub(super) fn too_large() -> ApiError {
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
 }

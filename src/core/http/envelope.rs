@@ -12,7 +12,11 @@ use axum::{
 };
 use gateward_contract::{headers, uuid};
 
-use super::{ApiError, body, path::Area};
+use super::{
+    ApiError,
+    arriving::{Arriving, Fault, MAX_BODY},
+    path::Area,
+};
 use crate::App;
 
 /// The methods that the reference knows, whatever it does with them.
@@ -57,7 +61,11 @@ pub(super) async fn wrap(State(app): State<Arc<App>>, request: Request, next: Ne
 }
 
 /// Refuses what the reference's connections refuse, before anything is known of the request: a method that it does not
-/// know, a head or a body that is too large (WIRE §1.3, §1.4). Such answers carry neither id nor links.
+/// know, a head that is too large; and a body that is too large, does not come, or breaks off (WIRE §1.3, §1.4). Such
+/// answers carry neither id nor links.
+///
+/// INVARIANT(nothing is kept for strangers): of a body that nobody reads, because its sender is not known or has no
+/// business here, nothing is kept. Test: `http::tests::bodies::nothing_is_kept_of_what_a_stranger_sends`.
 pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response {
     if !METHODS.contains(request.method()) {
         return ApiError::text(StatusCode::BAD_REQUEST, "Invalid http method").into_response();
@@ -71,20 +79,33 @@ pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    if length.is_some_and(|length| length > body::MAX_BODY) {
-        return body::too_large().into_response();
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return ApiError::from(Fault::TooLong).into_response();
     }
-    // How long a body without a length is shows when it has come: here, as in the reference, before anybody asks whose it is.
-    let request = if length.is_none() && !request.body().is_end_stream() {
-        let (head, body) = request.into_parts();
-        match body::whole(body).await {
-            Ok(bytes) => Request::from_parts(head, Body::from(bytes)),
-            Err(refused) => return refused.into_response(),
-        }
-    } else {
-        request
-    };
-    next.run(request).await
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let body = Arriving::new(body);
+    if !may_have_a_use(&head.method) {
+        return match body.pass_by().await {
+            Ok(()) => next.run(Request::from_parts(head, Body::empty())).await,
+            Err(fault) => ApiError::from(fault).into_response(),
+        };
+    }
+    let answer = next.run(Request::from_parts(head, Body::new(body.clone()))).await;
+    // A body that is wrong is refused for that, as in the reference, even if its sender would be for another reason; that
+    // shows when the rest of it has gone by.
+    match body.pass_by().await {
+        Ok(()) => answer,
+        Err(fault) => ApiError::from(fault).into_response(),
+    }
+}
+
+/// Whether anybody would read a body. Whoever does, does nothing before the end of it ([`super::RawBody`]); with other
+/// methods it has to be there before anything is done.
+fn may_have_a_use(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// About as many bytes as were sent.

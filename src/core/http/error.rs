@@ -58,6 +58,14 @@ impl ApiError {
         }
     }
 
+    /// A status with `{"message":…}` that no route has anything to do with.
+    pub(crate) fn unrouted(status: StatusCode, message: &'static str) -> Self {
+        Self {
+            routed: false,
+            ..Self::new(status, message)
+        }
+    }
+
     /// 400 with the reason.
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
@@ -65,10 +73,7 @@ impl ApiError {
 
     /// 401: nobody, or nobody that we know.
     pub(crate) fn unauthorized() -> Self {
-        Self {
-            routed: false,
-            ..Self::new(StatusCode::UNAUTHORIZED, "Unauthorized")
-        }
+        Self::unrouted(StatusCode::UNAUTHORIZED, "Unauthorized")
     }
 
     /// 403: somebody, but not the right one.

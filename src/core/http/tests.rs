@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, http::header};
+use axum::body::Body;
 use futures_util::FutureExt;
 use gateward_auth::{AccessClaims, FamilyId, MintedClaims, TokenId, UnixSeconds};
 use serde_json::json;
 
 use crate::testing::{Bench, basic, bearer, request, signer};
 
+mod bodies;
 mod extremes;
 
 const USER_LINK: &str = r#"</.well-known/api-catalog>; rel="api-catalog""#;
@@ -171,36 +172,6 @@ async fn the_public_path_shows_in_links() {
 }
 
 #[tokio::test]
-async fn a_body_has_4_mib_at_most() {
-    const MAX: usize = 4 * 1024 * 1024;
-    let bench = Bench::new().await;
-    let too_large = (413, "Request Entity Too Large".to_owned());
-    let path = "/api/mobile/v1/device";
-    let of = |length| " ".repeat(length);
-    let answer = bench.tell("POST", path, "", &of(MAX)).await;
-    let empty = "failed to parse body: unexpected end of JSON input".to_owned();
-    assert_eq!(answer.refusal(), (400, empty));
-    assert_eq!(bench.tell("POST", path, "", &of(MAX + 1)).await.refusal(), too_large);
-
-    // In chunks, which do not say how much they are, and before anybody asks whose they are.
-    let of_nobody = request("POST", "/api/3rdparty/v1/messages", "").body(Body::from(of(MAX + 1)));
-    let answer = bench.send(of_nobody.unwrap()).await;
-    assert_eq!(answer.refusal(), too_large);
-    assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
-    let pieces = [Ok(" "), Err(std::io::Error::other("gone"))];
-    let broken = Body::from_stream(futures_util::stream::iter(pieces));
-    let answer = bench.send(request("POST", path, "").body(broken).unwrap()).await;
-    assert_eq!(answer.refusal(), (400, "Bad Request".to_owned()));
-
-    let asked = request("POST", path, "")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONTENT_LENGTH, MAX + 1);
-    let answer = bench.send(asked.body(Body::empty()).unwrap()).await;
-    assert_eq!(answer.refusal(), too_large);
-    assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
-}
-
-#[tokio::test]
 async fn a_method_that_nobody_knows_is_refused_at_the_door() {
     let bench = Bench::new().await;
     for path in ["/health", "/nope", "/api/3rdparty/v1/devices"] {
@@ -229,16 +200,6 @@ async fn a_head_has_32_kib_at_most() {
     assert_eq!((answer.header("x-request-id"), answer.header("link")), (None, None));
     let long = format!("/health?{}", "x".repeat(33_000));
     assert_eq!(bench.ask("GET", &long, "").await.refusal().0, 431);
-}
-
-#[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
-    let bench = Bench::new().await;
-    tokio::time::pause();
-    let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
-    let asked = request("POST", "/api/mobile/v1/device", "");
-    let answer = bench.send(asked.body(Body::from_stream(never)).unwrap()).await;
-    assert_eq!(answer.refusal(), (408, "Request Timeout".to_owned()));
 }
 
 #[tokio::test]
