@@ -15,6 +15,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
+#[cfg(target_os = "linux")]
+use self::outlet::UNSENT;
 use self::outlet::{Outlet, UNREAD};
 
 /// How long a connection may wait for a request, and a request for the rest of its head. The sidecar closes connections
@@ -63,12 +65,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
 }
 
 /// The next connection. Too many files open, ours or the system's, end when somebody closes some; those who are connected
-/// go on meanwhile.
+/// go on meanwhile. A connection that broke before anybody took it is nobody's trouble.
 async fn accept<C, F: Future<Output = io::Result<C>>>(mut next: impl FnMut() -> F) -> io::Result<C> {
     let mut failures = 0;
     loop {
         let error = match next().await {
             Ok(connection) => return Ok(connection),
+            Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => error,
         };
         failures = if is_want_of_files(&error) { 0 } else { failures + 1 };
@@ -78,6 +81,14 @@ async fn accept<C, F: Future<Output = io::Result<C>>>(mut next: impl FnMut() -> 
         tracing::error!(error = %error, "cannot accept a connection");
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 fn is_want_of_files(error: &io::Error) -> bool {
@@ -97,6 +108,8 @@ fn prepare(stream: &TcpStream) {
         socket.set_tcp_keepalive(&keep_alive),
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(UNREAD)),
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_notsent_lowat(UNSENT),
     ];
     for error in prepared.into_iter().filter_map(Result::err) {
         tracing::debug!(error = %error, "cannot prepare a connection");
@@ -192,6 +205,14 @@ mod tests {
         });
         assert_eq!(accepted.await.unwrap(), 1_061);
         let start = Instant::now();
+        let mut attempts = 0;
+        let accepted = accept(|| {
+            attempts += 1;
+            let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+            std::future::ready(if attempts <= 500 { Err(gone()) } else { Ok(attempts) })
+        });
+        assert_eq!(accepted.await.unwrap(), 501);
+        assert_eq!(start.elapsed(), Duration::ZERO, "whose connection is gone already");
         let never = accept(|| std::future::ready(Err::<(), _>(io::Error::other("trouble")))).await;
         assert_eq!(never.unwrap_err().to_string(), "trouble");
         assert_eq!(start.elapsed(), Duration::from_secs(60));
@@ -209,6 +230,28 @@ mod tests {
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_takes_more_as_soon_as_a_peer_has_read_a_little() {
+        // Of the megabytes that it would keep otherwise, a third would have to be read.
+        const LITTLE: usize = 128 << 10;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream);
+        let (piece, mut taken) = (vec![0; 2 * LITTLE], 0);
+        loop {
+            stream.writable().await.unwrap();
+            let Ok(bytes) = stream.try_write(&piece) else { break };
+            taken += bytes;
+        }
+        assert!(taken > LITTLE, "{taken}");
+        peer.read_exact(&mut vec![0; LITTLE]).await.unwrap();
+        let more = tokio::time::timeout(Duration::from_secs(20), stream.writable());
+        more.await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! How long may a peer leave unread what we send? The system takes what fits into its buffers; a peer that has more coming
-//! is waited for, but not for ever. It knows no HTTP: what is behind is behind, and a stream of events that was read so far
-//! is not.
+//! is waited for as long as it goes on reading, however long the whole takes, but not one that takes nothing or next to
+//! nothing. It knows no HTTP: what is behind is behind, and a stream of events that was read so far is not.
+//!
+//! That something was read shows when the system takes more, which it does in portions ([`UNSENT`]); and a peer's own
+//! system tells ours of room in its buffer only once there is a sixteenth of it. So whoever reads [`LEAST`] bytes a second
+//! is never given up for what we ask, and hardly anybody for what the systems hide, who reads several times as many.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,9 +16,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A peer that takes nothing of what we have sent for so long, or does not say that it is there, is gone.
 pub(super) const UNREAD: Duration = Duration::from_secs(60);
-/// A peer that takes a little now and then is given up, too, when it has not caught up for so long: as long as the
-/// reference takes to write an answer (WIRE §1.4).
-const BEHIND: Duration = Duration::from_secs(30 * 60);
+/// Whoever is behind has to take so many bytes a second in the long run: slower than the slowest of modems, and an answer
+/// of many megabytes is through within hours.
+const LEAST: u64 = 1024;
+/// So many bytes the system takes for a peer that are not on their way yet. Else it would take megabytes, and then no more
+/// until a third of them is gone: a minute of that is 23 KB a second.
+#[cfg(target_os = "linux")]
+pub(super) const UNSENT: u32 = 64 * 1024;
 
 /// A stream whose writes fail when its peer takes too long to read them.
 #[derive(Debug)]
@@ -24,12 +32,9 @@ pub(super) struct Outlet<S> {
     behind: Option<Behind>,
 }
 
+/// The end of our patience, as things are.
 #[derive(Debug)]
-struct Behind {
-    caught_up_by: Instant,
-    /// The end of our patience, as things are.
-    gone: Pin<Box<Sleep>>,
-}
+struct Behind(Pin<Box<Sleep>>);
 
 impl<S> Outlet<S> {
     pub(super) fn new(stream: S) -> Self {
@@ -40,13 +45,13 @@ impl<S> Outlet<S> {
     fn judge(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match (&written, &mut self.behind) {
             (Poll::Pending, behind) => {
-                let behind = behind.get_or_insert_with(|| Behind::from(Instant::now()));
-                ready!(behind.gone.as_mut().poll(context));
+                let Behind(gone) = behind.get_or_insert_with(|| Behind::from(Instant::now()));
+                ready!(gone.as_mut().poll(context));
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the peer does not read what it is sent");
                 return Poll::Ready(Err(error));
             }
-            (Poll::Ready(_), Some(behind)) => behind.go_on(Instant::now()),
-            (Poll::Ready(_), None) => {}
+            (Poll::Ready(Ok(bytes)), Some(behind)) => behind.go_on(*bytes, Instant::now()),
+            (Poll::Ready(_), _) => {}
         }
         written
     }
@@ -54,15 +59,15 @@ impl<S> Outlet<S> {
 
 impl Behind {
     fn from(now: Instant) -> Self {
-        Self {
-            caught_up_by: now + BEHIND,
-            gone: Box::pin(sleep_until(now + UNREAD)),
-        }
+        Self(Box::pin(sleep_until(now + UNREAD)))
     }
 
-    /// Something was taken.
-    fn go_on(&mut self, now: Instant) {
-        self.gone.as_mut().reset(self.caught_up_by.min(now + UNREAD));
+    /// So many bytes were taken: each is worth the time that it may take, none more than we wait for anything.
+    fn go_on(&mut self, bytes: usize, now: Instant) {
+        let Self(gone) = self;
+        let earned = Duration::from_micros(u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(1_000_000) / LEAST);
+        let until = gone.deadline().checked_add(earned).unwrap_or(now + UNREAD);
+        gone.as_mut().reset(until.min(now + UNREAD));
     }
 }
 
@@ -140,24 +145,37 @@ mod tests {
         assert_eq!(start.elapsed(), UNREAD);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_reads_slowly_has_half_an_hour() {
-        let (mut peer, writing) = writing(1_000);
+    /// How long it takes to write so much to somebody who reads so many bytes every so often, and how it ends.
+    async fn written_to(bytes: usize, every: Duration, all: usize) -> (Duration, Option<io::ErrorKind>) {
+        let (mut peer, writing) = writing(all);
         let start = Instant::now();
-        let mut taken = 0;
-        while peer.read_u8().await.is_ok() {
-            taken += 1;
-            tokio::time::sleep(UNREAD - Duration::from_secs(1)).await;
-        }
-        assert!(is_given_up(writing.await));
-        assert!(start.elapsed() > BEHIND && taken > 30, "{:?}, {taken}", start.elapsed());
+        let reading = tokio::spawn(async move {
+            let mut portion = vec![0; bytes];
+            while peer.read_exact(&mut portion).await.is_ok() {
+                tokio::time::sleep(every).await;
+            }
+        });
+        let ended = writing.await.unwrap();
+        reading.abort();
+        (start.elapsed(), ended.err().map(|error| error.kind()))
+    }
 
-        let (mut peer, writing) = self::writing(30);
-        for _ in 0..30 {
-            peer.read_u8().await.unwrap();
-            tokio::time::sleep(UNREAD - Duration::from_secs(1)).await;
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_goes_on_reading_has_all_the_time_it_needs() {
+        for (bytes, seconds) in [(1024, 1), (60 * 1024, 59)] {
+            let (time, trouble) = written_to(bytes, Duration::from_secs(seconds), 3 << 20).await;
+            assert_eq!(trouble, None);
+            assert!(time > Duration::from_secs(45 * 60), "{bytes}: {time:?}");
         }
-        writing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_next_to_nothing_is_gone_soon() {
+        for (bytes, seconds, at_most) in [(1, 59, 2), (1, 1, 2), (512, 1, 3)] {
+            let (time, trouble) = written_to(bytes, Duration::from_secs(seconds), 3 << 20).await;
+            assert_eq!(trouble, Some(io::ErrorKind::TimedOut));
+            assert!(time >= UNREAD && time < at_most * UNREAD, "{bytes}: {time:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
