@@ -133,14 +133,16 @@ impl Devices {
         sim_cards: &[SimCard],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.store.update(&device.id, push_token, sim_cards, now).await?;
+        let updated = self.store.update(&device.id, push_token, sim_cards, now).await;
+        // Also if it failed: the database may have done more than it could say.
         self.known.forget(&device.id);
-        self.teller.tell(Elsewhere {
+        let told = self.teller.tell(Elsewhere {
             device_id: Some(device.id.as_str().to_owned()),
             user_id: None,
             deleted: Vec::new(),
         });
-        Ok(())
+        told.heard().await;
+        updated
     }
 
     /// A device of a user, to be told something, if it is known without asking the database.

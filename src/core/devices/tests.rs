@@ -553,6 +553,36 @@ async fn a_code_is_used_up_by_a_refused_body() {
     assert_eq!(list(&bench, &phone).await.as_array().unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn after_a_change_that_failed_nothing_is_known_of_the_device() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    let token = bearer(&phone.token);
+    let known = || bench.app.devices.known_target(&phone.login, &phone.id).is_some();
+    for spoil in [
+        "CREATE TRIGGER no_update BEFORE UPDATE ON devices BEGIN SELECT RAISE(FAIL, 'no'); END",
+        "CREATE TRIGGER no_delete BEFORE DELETE ON devices BEGIN SELECT RAISE(FAIL, 'no'); END",
+    ] {
+        let spoil = Statement::same(spoil).query();
+        spoil.execute(&bench.app.database).await.unwrap();
+    }
+    bench.ask("GET", "/api/mobile/v1/settings", &token).await;
+    assert!(known());
+    let body = json!({"id": phone.id, "pushToken": "other"}).to_string();
+    assert_eq!(bench.tell("PATCH", DEVICE, &token, &body).await.status, 500);
+    assert!(!known());
+
+    let minted = bench.minted(&phone.login);
+    let totals = bench.app.messages.states().totals();
+    let devices = [crate::devices::DeviceId::stored(&phone.id)];
+    bench.ask("GET", "/api/3rdparty/v1/messages", &minted).await;
+    bench.ask("GET", "/api/mobile/v1/settings", &token).await;
+    assert!(known() && totals.recall(&devices).is_some());
+    let path = format!("{DEVICES}/{}", phone.id);
+    assert_eq!(bench.ask("DELETE", &path, &minted).await.status, 500);
+    assert!(!known() && totals.recall(&devices).is_none());
+}
+
 on_both_databases!(
     only_own_devices_may_be_chosen,
     a_deleted_device_is_out_at_once,

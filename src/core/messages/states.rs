@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::state::State;
-use super::totals::Totals;
+use super::totals::{self, Totals};
 use super::view::{Message, Recipient, by_number};
 use crate::Timestamp;
+use crate::devices::DeviceId;
 use crate::shared::{Heard, PubSub, Session, Teller, Told, Topic, Word};
 use crate::users::UserId;
 
@@ -102,13 +103,23 @@ pub(crate) struct LookUp {
 /// What processes tell each other.
 #[derive(Debug, Deserialize, Serialize)]
 struct Changed {
-    /// These rows, or without any: whatever is known.
+    /// These rows; `null`: whatever is known.
     rows: Option<Vec<i64>>,
+    /// A device that has fewer messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fewer_of: Option<String>,
+}
+
+impl Changed {
+    const ALL: Self = Self {
+        rows: None,
+        fewer_of: None,
+    };
 }
 
 impl Word for Changed {
     fn join(self, _: Self) -> Self {
-        Self { rows: None }
+        Self::ALL
     }
 }
 
@@ -133,7 +144,7 @@ impl States {
             orders: orders.max_capacity(MOST_BYTES).build(),
             changes: Mutex::new(0),
             totals: Totals::new(others.clone()),
-            teller: Teller::new(others.clone(), Topic::Messages, ttl),
+            teller: Teller::new(others.clone(), Topic::Messages, ttl.max(totals::TTL)),
             others,
             metrics,
         }))
@@ -214,7 +225,7 @@ impl States {
         }
         self.0.forget(rows);
         let rows = Some(rows.to_vec());
-        self.0.teller.tell(Changed { rows })
+        self.0.teller.tell(Changed { rows, ..Changed::ALL })
     }
 
     /// The user has a new message of this id, perhaps beside one on another device. Other processes go on to read that
@@ -236,10 +247,20 @@ impl States {
         known.totals.added(created_at);
     }
 
+    /// Some messages of this device were deleted, more may follow: how many there are is no longer known. What is known of
+    /// each stays until it is said that they are gone ([`States::deleted`]).
+    pub(crate) fn deleted_from(&self, device: &DeviceId) -> Told {
+        self.0.totals.deleted_from(device);
+        self.0.teller.tell(Changed {
+            rows: Some(Vec::new()),
+            fewer_of: Some(device.as_str().to_owned()),
+        })
+    }
+
     /// Messages were deleted, and nobody counts which.
     pub(crate) fn deleted(&self) -> Told {
         self.0.forget_all();
-        self.0.teller.tell(Changed { rows: None })
+        self.0.teller.tell(Changed::ALL)
     }
 
     /// Listens to the other processes as long as what is given back lives.
@@ -252,10 +273,7 @@ impl States {
                     Heard::Message(message) => serde_json::from_slice::<Changed>(message).ok(),
                     Heard::Missed => None,
                 };
-                match changed.and_then(|changed| changed.rows) {
-                    Some(rows) => known.forget(&rows),
-                    None => known.forget_all(),
-                }
+                known.hear(changed.unwrap_or(Changed::ALL));
             }
         });
         Ear(listening.abort_handle())
@@ -282,6 +300,19 @@ impl Known {
         if *changes == began.changes {
             and(self);
             self.answers.insert((row, form), Answer { session, state, body });
+        }
+    }
+
+    fn hear(&self, changed: Changed) {
+        let Some(rows) = changed.rows else {
+            self.forget_all();
+            return;
+        };
+        if !rows.is_empty() {
+            self.forget(&rows);
+        }
+        if let Some(device) = changed.fewer_of {
+            self.totals.deleted_from(&DeviceId::stored(&device));
         }
     }
 

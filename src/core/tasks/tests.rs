@@ -109,6 +109,28 @@ async fn old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_se
     assert_eq!(scene.rows("SELECT count(*) FROM message_states").await, 2);
 }
 
+async fn how_many_there_are_is_right_while_old_ones_go(kind: Kind) {
+    let scene = Scene::new(kind).await;
+    for number in 0..60 {
+        scene.send(&format!("old-{number}"), false).await;
+        scene.report(&format!("old-{number}"), "Failed").await;
+    }
+    scene.bench.hands.advance(31 * DAY);
+    let total = async || {
+        let user = scene.bench.minted(&scene.phone.login);
+        let list = scene.bench.ask("GET", "/api/3rdparty/v1/messages", &user).await;
+        list.header("x-total-count").unwrap().to_owned()
+    };
+    assert_eq!(total().await, "60");
+    let app = &scene.bench.app;
+    let device = crate::devices::DeviceId::stored(&scene.phone.id);
+    let before = app.now().minus(30 * DAY);
+    for (deleted, left) in [(50, "10"), (10, "0")] {
+        assert_eq!(app.messages.clean(&device, before).await.unwrap(), deleted);
+        assert_eq!(total().await, left);
+    }
+}
+
 async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run(kind: Kind) {
     let scene = Scene::new(kind).await;
     for id in ["old", "older"] {
@@ -130,7 +152,7 @@ async fn what_is_known_of_messages_is_forgotten_once_for_a_whole_run(kind: Kind)
     };
     let device = crate::devices::DeviceId::stored(&scene.phone.id);
     assert_eq!(app.messages.clean(&device, app.now().minus(30 * DAY)).await.unwrap(), 2);
-    assert!(known("young") && known("old"), "a part of a run forgets nothing");
+    assert!(known("young") && known("old"), "a part of a run forgets none of them");
 
     scene.send("newer", false).await;
     scene.report("newer", "Sent").await;
@@ -232,6 +254,7 @@ async fn a_run_is_counted_and_one_beside_another_process_does_not_happen() {
 on_both_databases!(
     hashing_finds_whatever_may_be_hashed_over_many_batches,
     old_messages_go_with_all_that_is_theirs_unless_they_still_have_to_be_sent,
+    how_many_there_are_is_right_while_old_ones_go,
     what_is_known_of_messages_is_forgotten_once_for_a_whole_run,
     devices_that_were_not_seen_go_and_those_that_were_stay,
     tokens_of_the_reference_go_some_time_after_they_expired,

@@ -276,6 +276,19 @@ async fn what_another_process_changes_is_looked_up_again() {
     assert!(known(&here, "b").is_none());
 
     keep(&here, "a", 7, "A");
+    let devices = [DeviceId::stored("phone")];
+    let now = Timestamp::from_millis(1_000_000);
+    here.totals().remember(&devices, 5, here.totals().count(now));
+    assert!(here.totals().recall(&devices).is_some());
+    there.deleted_from(&devices[0]);
+    let forgotten = async {
+        while here.totals().recall(&devices).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
+    assert!(known(&here, "a").is_some(), "it may still be there");
+
     drop(server);
     let deaf = async {
         while known(&here, "a").is_some() {

@@ -29,18 +29,19 @@ pub(super) const REMOVE: Statement = Statement::of(
 
 impl Messages {
     /// Deletes some of the device's messages that were created before; what its phone still has to send stays. Says how
-    /// many: none when all are gone. Whoever does it again and again says so once, at the end
-    /// ([`States::deleted`](crate::messages::States::deleted)): to forget all that is known for every few would cost more.
+    /// many: none when all are gone. How many are left is not known any more then. That these are gone, whoever does it again
+    /// and again says once, at the end ([`States::deleted`](crate::messages::States::deleted)): to forget all that is known
+    /// for every few would cost more.
     pub(crate) async fn clean(&self, device: &DeviceId, before: Timestamp) -> Result<u64, StoreError> {
         let delete = CLEAN.bind(device.as_str()).bind(before).bind(AT_ONCE);
-        self.delete(delete).await
+        self.delete(device, delete).await
     }
 
     /// Deletes some of the device's messages, whatever became of them, unless it was seen meanwhile. Says how many: none
     /// when all are gone, or the device is back. As with [`clean`](Self::clean), the end has to be told.
     pub(crate) async fn empty(&self, device: &DeviceId, not_seen_since: Timestamp) -> Result<u64, StoreError> {
         let delete = EMPTY.bind(device.as_str()).bind(not_seen_since).bind(AT_ONCE);
-        self.delete(delete).await
+        self.delete(device, delete).await
     }
 
     /// Deletes the messages of a device that is to be deleted, but for a few that may go with it: more may come meanwhile. As
@@ -48,11 +49,17 @@ impl Messages {
     pub(crate) async fn remove_most(&self, device: &DeviceId) -> Result<(), StoreError> {
         let delete = REMOVE.bind(device.as_str()).bind(AT_ONCE);
         let full = u64::try_from(AT_ONCE).unwrap_or_default();
-        while self.delete(delete.clone()).await? >= full {}
+        while self.delete(device, delete.clone()).await? >= full {}
         Ok(())
     }
 
-    async fn delete(&self, delete: Query<'_>) -> Result<u64, StoreError> {
-        Ok(delete.execute(&self.database).await?.rows)
+    async fn delete(&self, device: &DeviceId, delete: Query<'_>) -> Result<u64, StoreError> {
+        let deleted = delete.execute(&self.database).await.map(|done| done.rows);
+        // Also if it failed: the database may have done more than it could say. The other processes are told beside the
+        // next few.
+        if !matches!(deleted, Ok(0)) {
+            self.states.deleted_from(device);
+        }
+        deleted
     }
 }
