@@ -34,9 +34,12 @@ const UPDATE: Statement = Statement::same(
     "UPDATE devices SET push_token = COALESCE(?, push_token), sim_cards = ?, updated_at = ? WHERE id = ?",
 );
 /// With `updated_at`, which MySQL would set to a time of its own.
-const SEEN: Statement = Statement::same(
+const SEEN: Statement = Statement::of(
     "UPDATE devices SET last_seen = CASE id ?1 END, updated_at = updated_at \
      WHERE id IN (?2) AND last_seen < CASE id ?1 END",
+    // Of cases with nothing but values MySQL takes the type from elsewhere since 8.0.22: times must be compared as times.
+    "UPDATE devices SET last_seen = CAST(CASE id ?1 END AS DATETIME(3)), updated_at = updated_at \
+     WHERE id IN (?2) AND last_seen < CAST(CASE id ?1 END AS DATETIME(3))",
 );
 /// How many devices are written in one statement.
 const SEEN_AT_ONCE: usize = 64;

@@ -79,8 +79,8 @@ async fn a_page_is_counted_and_found_in_an_index_alone(kind: Kind) {
     };
     let (one, two): (&[&str], &[&str]) = (&[PHONE], &[PHONE, TABLET]);
     let mut expected = vec![
-        (filter(list::COUNT, one), ALONE, RANGE),
-        (filter(list::COUNT, two), ALONE, RANGE),
+        (filter(list::COUNT_ALL, one), ALONE, RANGE),
+        (filter(list::COUNT_ALL, two), ALONE, RANGE),
     ];
     for (statement, devices) in [
         (list::NEWEST_OF_ONE, one),
