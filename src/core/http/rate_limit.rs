@@ -1,7 +1,8 @@
 //! How often may a client ask for something that needs no credential (WIRE §1.12)?
 //!
-//! A sliding window per client, which is an IPv4 address or the 64 bits of an IPv6 network, in this process: what came in the window before counts by the part of it that the last
-//! window's length still covers. Refused requests count, too. It knows no route.
+//! A sliding window per client, which is an IPv4 address or the 64 bits of an IPv6 network, in this process: what came in
+//! the window before counts by the part of it that the last window's length still covers. Refused requests count, too. It
+//! knows no route.
 
 use std::{
     net::{IpAddr, Ipv6Addr},

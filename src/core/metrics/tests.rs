@@ -109,6 +109,52 @@ async fn labels_are_route_patterns_and_refused_credentials_do_not_count() {
     );
 }
 
+/// Prometheus 3 reads nothing of a type that it does not know, and takes a family that comes twice for an error.
+#[tokio::test]
+async fn the_text_is_of_a_type_that_every_prometheus_knows() {
+    let bench = Bench::new().await;
+    let phone = bench.register("{}").await;
+    bench
+        .ask("GET", "/api/3rdparty/v1/devices", &bench.minted(&phone.login))
+        .await;
+    let answer = bench.ask("GET", "/metrics", "").await;
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(answer.body.ends_with('\n'));
+
+    let mut families: Vec<(&str, &str)> = Vec::new();
+    let mut described = "";
+    for line in answer.body.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, text) = help.split_once(' ').unwrap();
+            assert!(
+                !text.is_empty() && families.iter().all(|(known, _)| *known != name),
+                "{line}"
+            );
+            described = name;
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(name, described, "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            families.push((name, kind));
+        } else {
+            let (name, kind) = *families.last().unwrap();
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            value.parse::<f64>().unwrap();
+            let rest = sample.strip_prefix(name).unwrap();
+            let (suffix, labels) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+            let suffixes: &[&str] = match kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            assert!(suffixes.contains(&suffix), "{line}");
+            assert!(labels.is_empty() || labels.ends_with('}'), "{line}");
+            assert_eq!(suffix == "_bucket", labels.contains("le=\""), "{line}");
+        }
+    }
+    assert!(families.len() > 20);
+}
+
 #[test]
 fn buckets_are_those_of_the_reference() {
     let buckets = duration_buckets();
