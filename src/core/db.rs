@@ -5,13 +5,17 @@
 //! * Several that read: `let mut reading = database.reading().await?`, then `.fetch_all(&mut reading)`.
 //! * Several that belong together: `database.change(async |mut change| …)`, in there `.execute(&mut change)` and
 //!   `change.commit()`; without that, nothing happened.
-//! * The same in one trip, where every microsecond counts: `database.batch()` and `database.write_at_once(batch)`.
+//! * The same in one trip, where every microsecond counts: on a server `database.batch()` and
+//!   `database.write_at_once(batch)`, on a file `database.insert_with_others(statement, row)`, into a view with a trigger.
+//! * Many rows at once: `Statement::packed`.
 
 mod batch;
 mod change;
 mod connection;
 mod error;
+mod gathering;
 mod mysql;
+mod packed;
 mod pool;
 mod render;
 mod row;
@@ -57,14 +61,24 @@ impl Database {
         }))
     }
 
-    /// For several statements that only read; they see every write that was answered before. On SQLite they all see the
-    /// same moment. On MySQL each sees its own: two round trips more would be too much for that.
+    /// For several statements that only read; they see every write that was answered before. Each sees a moment of its own:
+    /// two trips more would be too much for one moment, as long as nobody needs it.
     pub(crate) async fn reading(&self) -> Result<Connection, StoreError> {
-        let mut connection = self.reader().await?;
-        if let Connection::Sqlite(lease) = &mut connection {
-            lease.begin("BEGIN").await?;
+        self.reader().await
+    }
+
+    /// Adds a row to a file, together with whoever adds one by the same statement, which ends with `VALUES ?`. Whether it is
+    /// in, durably. If not, nothing happened, because the statement was refused or this is a server; who makes the same
+    /// change one by one will see why.
+    pub(crate) async fn insert_with_others(
+        &self,
+        statement: Statement,
+        row: Vec<Value<'_>>,
+    ) -> Result<bool, StoreError> {
+        match &self.0 {
+            Backing::Sqlite(file) => file.gathering.insert(statement, row, &file.writer).await,
+            Backing::MySql(_) => Ok(false),
         }
-        Ok(connection)
     }
 
     /// One try of [`Database::change`], which is for everybody whom others may get in the way of. On SQLite it keeps every other write waiting, on MySQL
@@ -99,6 +113,7 @@ impl Database {
         }
     }
 
+    /// A connection that may not be able to write.
     async fn reader(&self) -> Result<Connection, StoreError> {
         Ok(match &self.0 {
             Backing::Sqlite(file) => Connection::Sqlite(file.reader.acquire().await?),

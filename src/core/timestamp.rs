@@ -29,7 +29,6 @@ impl Timestamp {
     pub(crate) const FIRST: Self = Self(-62_167_219_200_000);
 
     /// From milliseconds since 1970.
-    #[cfg(test)]
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }

@@ -1,11 +1,11 @@
 //! What runs statements? One connection of either kind, for reading or for a change; or the database itself, which lends
 //! one for a single statement.
 
-use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr as _, SqlStr, SqliteConnection};
+use sqlx::{AssertSqlSafe, MySqlConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
 use std::borrow::Cow;
 
 use super::{
-    Database, StoreError,
+    Database, StoreError, packed,
     pool::Lease,
     render::{Rendered, render},
     row::{Done, Row},
@@ -46,9 +46,16 @@ impl Connection {
     pub(super) async fn fetch(&mut self, query: Query<'_>) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite(lease) => {
+                let packed = query.statement.packed;
                 let query = sqlite(query, lease.is_told());
-                let rows = lease.run(|connection| query.fetch_all(connection)).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+                let Some(columns) = packed else {
+                    let rows = lease.run(|connection| query.fetch_all(connection)).await?;
+                    return Ok(rows.into_iter().map(Row::Sqlite).collect());
+                };
+                let Some(found) = lease.run(|connection| query.fetch_optional(connection)).await? else {
+                    return Ok(Vec::new());
+                };
+                packed::unpack(found.try_get(0)?, columns)?.map(Row::Packed).collect()
             }
             Self::MySql(lease) => {
                 let query = mysql(query, lease.is_told());
@@ -56,6 +63,19 @@ impl Connection {
                 rows.into_iter().map(Row::MySql).collect()
             }
         })
+    }
+}
+
+impl Connection {
+    /// The first row, if there is one.
+    async fn fetch_first(&mut self, query: Query<'_>) -> Result<Option<Row>, StoreError> {
+        if let (Self::Sqlite(lease), None) = (&mut *self, query.statement.packed) {
+            let query = sqlite(query, lease.is_told());
+            // Nobody has to be woken for the end.
+            let row = lease.run(|connection| query.fetch_optional(connection)).await?;
+            return Ok(row.map(Row::Sqlite));
+        }
+        Ok(self.fetch(query).await?.into_iter().next())
     }
 }
 
@@ -83,7 +103,9 @@ macro_rules! bind {
 type Bound<'q, D> = sqlx::query::Query<'q, D, <D as sqlx::Database>::Arguments>;
 
 fn sqlite(query: Query<'_>, told: bool) -> Bound<'_, sqlx::Sqlite> {
-    bind!(sqlx::Sqlite, render(query.statement.sqlite, query.bound, true), told)
+    let Rendered { text, values } = render(query.statement.sqlite, query.bound, true);
+    let text = query.statement.sqlite_text(text);
+    bind!(sqlx::Sqlite, Rendered { text, values }, told)
 }
 
 fn mysql(query: Query<'_>, told: bool) -> Bound<'_, sqlx::MySql> {
@@ -137,6 +159,13 @@ impl Held<'_> {
         match self {
             Self::Own(connection) => connection.fetch(query).await,
             Self::Lent(connection) => connection.fetch(query).await,
+        }
+    }
+
+    pub(super) async fn fetch_first(&mut self, query: Query<'_>) -> Result<Option<Row>, StoreError> {
+        match self {
+            Self::Own(connection) => connection.fetch_first(query).await,
+            Self::Lent(connection) => connection.fetch_first(query).await,
         }
     }
 }

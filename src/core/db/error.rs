@@ -54,6 +54,25 @@ impl StoreError {
             .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
+    /// The database refused a statement; it and the connection are well.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.0, sqlx::Error::Database(_))
+    }
+
+    /// The same for somebody else who waited for it.
+    pub(super) fn for_another(&self) -> Self {
+        Self(match self.0 {
+            sqlx::Error::PoolTimedOut => sqlx::Error::PoolTimedOut,
+            sqlx::Error::PoolClosed => sqlx::Error::PoolClosed,
+            _ => sqlx::Error::WorkerCrashed,
+        })
+    }
+
+    /// Nobody is left to say what became of it.
+    pub(super) fn unanswered() -> Self {
+        Self(sqlx::Error::WorkerCrashed)
+    }
+
     /// The server gave the transaction up, so that others could go on: ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT.
     pub(super) fn is_given_up(&self) -> bool {
         let error = self.0.as_database_error();

@@ -11,6 +11,7 @@ use sqlx::{
 
 use super::{
     OpenError,
+    gathering::Gathering,
     pool::{Backend, Limits, Pool, Step},
 };
 
@@ -33,6 +34,7 @@ const READERS: usize = 4;
 pub(super) struct Sqlite {
     pub(super) reader: Pool<SqliteConnection>,
     pub(super) writer: Pool<SqliteConnection>,
+    pub(super) gathering: Gathering,
 }
 
 impl Sqlite {
@@ -48,6 +50,7 @@ impl Sqlite {
         Ok(Self {
             writer: Pool::new(writing, limits(1, told)),
             reader: Pool::new(options.pragma("query_only", "ON"), limits(READERS, told)),
+            gathering: Gathering::default(),
         })
     }
 
@@ -60,6 +63,7 @@ impl Sqlite {
         Ok(Self {
             reader: only.clone(),
             writer: only,
+            gathering: Gathering::default(),
         })
     }
 

@@ -6,18 +6,23 @@
 //! database: MariaDB knows `JSON_TABLE` since 10.6 only, and plans worse around it.) Cases bound to `CASE column ? END`
 //! become `WHEN ? THEN ?` for each, rounded up in the same way.
 
+use std::borrow::Cow;
+
 use super::{
     Connection, StoreError,
     connection::On,
+    packed,
     row::{Column, Done, Row},
     value::{Bound, Value},
 };
 
 /// The text of a statement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Statement {
     pub(super) sqlite: &'static str,
     pub(super) mysql: &'static str,
+    /// The columns, if rows come in one.
+    pub(super) packed: Option<&'static str>,
 }
 
 impl Statement {
@@ -28,7 +33,23 @@ impl Statement {
 
     /// One for SQLite, one for MySQL and MariaDB; both take the same values.
     pub(crate) const fn of(sqlite: &'static str, mysql: &'static str) -> Self {
-        Self { sqlite, mysql }
+        let packed = None;
+        Self { sqlite, mysql, packed }
+    }
+
+    /// For many rows: on SQLite they come in one, which costs less, and in any order. These are the names of all columns of
+    /// the SQLite text, with `, ` between them.
+    pub(crate) const fn packed(self, columns: &'static str) -> Self {
+        let packed = Some(columns);
+        Self { packed, ..self }
+    }
+
+    /// What SQLite is asked.
+    pub(super) fn sqlite_text(&self, rendered: Cow<'static, str>) -> Cow<'static, str> {
+        match self.packed {
+            Some(columns) => Cow::Owned(packed::select(&rendered, columns)),
+            None => rendered,
+        }
     }
 
     /// Without values.
@@ -134,7 +155,7 @@ impl<'q> Query<'q> {
 
     /// Reads one row or none; the statement finds no more.
     pub(crate) async fn fetch_optional(self, on: impl Into<On<'_>>) -> Result<Option<Row>, StoreError> {
-        Ok(self.fetch_all(on).await?.into_iter().next())
+        on.into().reader().await?.fetch_first(self).await
     }
 
     /// Reads one column of all rows.

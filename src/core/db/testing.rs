@@ -61,14 +61,17 @@ pub(crate) async fn plan(query: Query<'_>, database: &Database) -> String {
     let explained = |word: &str, text: &str| -> &'static str { Box::leak(format!("{word} {text}").into_boxed_str()) };
     let explain = Query {
         statement: Statement::of(
-            explained("EXPLAIN QUERY PLAN", query.statement.sqlite),
+            explained(
+                "EXPLAIN QUERY PLAN",
+                &query.statement.sqlite_text(query.statement.sqlite.into()),
+            ),
             explained("EXPLAIN", query.statement.mysql),
         ),
         bound: query.bound,
     };
     let rows = explain.fetch_all(database).await.unwrap();
     let step = |row: &Row| match row {
-        Row::Sqlite(_) => row.get::<String>("detail").unwrap(),
+        Row::Sqlite(_) | Row::Packed(_) => row.get::<String>("detail").unwrap(),
         Row::MySql(_) => ["table", "type", "key", "Extra"]
             .map(|column| row.get::<Option<String>>(column).unwrap().unwrap_or_default())
             .join("/"),

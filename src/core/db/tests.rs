@@ -173,6 +173,43 @@ async fn a_list_holds_any_number_of_values(kind: Kind) {
     }
 }
 
+async fn rows_come_in_one_as_they_would_come_alone(kind: Kind) {
+    let place = Place::new(kind).await;
+    let database = place.open().await;
+    fill(&database).await;
+    let text: String = (0..=127).map(char::from).chain("é\u{2028}\u{ffff}😀".chars()).collect();
+    let update = Statement::same("UPDATE messages SET content = ?, priority = ?, sim_number = ?, valid_until = ?");
+    let update = update.bind(&text).bind(-128_i8).bind(255_u8).bind(Timestamp::LAST);
+    update.execute(&database).await.unwrap();
+
+    let find = Statement::same(
+        "SELECT id, content, priority, sim_number, is_hashed, valid_until, schedule_at FROM messages WHERE id IN (?)",
+    );
+    let packed = find.packed("id, content, priority, sim_number, is_hashed, valid_until, schedule_at");
+    for find in [find, packed] {
+        let rows = find.bind_list([1, 2]).fetch_all(&database).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        let row = rows.first().unwrap();
+        assert_eq!(row.text("content").unwrap(), text);
+        assert_eq!(row.get::<String>("content").unwrap(), text);
+        assert_eq!(row.get::<i8>("priority").unwrap(), -128);
+        assert_eq!(row.get::<Option<u8>>("sim_number").unwrap(), Some(255));
+        assert!(!row.get::<bool>("is_hashed").unwrap());
+        assert_eq!(row.get::<Timestamp>("valid_until").unwrap(), Timestamp::LAST);
+        assert_eq!(row.get::<Option<Timestamp>>("schedule_at").unwrap(), None);
+        assert_eq!(
+            find.bind_list([1, 2]).fetch_column::<i64>(&database).await.unwrap(),
+            [1]
+        );
+        assert!(row.get::<i64>("nothing").is_err());
+        assert!(find.bind_list([2, 3]).fetch_all(&database).await.unwrap().is_empty());
+    }
+    let row = packed.bind_list([1]).fetch_one(&database).await.unwrap();
+    if kind == Kind::Sqlite {
+        assert!(row.get::<i64>("content").is_err() && row.get::<i8>("sim_number").is_err());
+    }
+}
+
 on_both_databases!(
     what_was_written_is_there_when_opened_again,
     a_user_takes_everything_along,
@@ -183,6 +220,7 @@ on_both_databases!(
     what_is_not_committed_did_not_happen,
     a_failed_statement_leaves_its_change_usable,
     values_come_out_as_they_went_in,
+    rows_come_in_one_as_they_would_come_alone,
     a_list_holds_any_number_of_values,
 );
 

@@ -17,6 +17,28 @@ pub(crate) enum Value<'q> {
     Moment(Timestamp),
 }
 
+impl<'q> Value<'q> {
+    /// The same for as long as one likes.
+    pub(super) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Integer(integer) => Value::Integer(integer),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Moment(moment) => Value::Moment(moment),
+        }
+    }
+
+    /// The same, without a copy of a text.
+    pub(super) fn lend(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Integer(integer) => Value::Integer(*integer),
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Moment(moment) => Value::Moment(*moment),
+        }
+    }
+}
+
 /// What was bound: one value, or several for one `?`.
 #[derive(Clone, Debug)]
 pub(crate) enum Bound<'q> {

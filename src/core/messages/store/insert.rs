@@ -29,6 +29,12 @@ const RECIPIENTS: Statement = Statement::same("INSERT INTO message_recipients (m
 const HISTORY: Statement =
     Statement::same("INSERT INTO message_states (message_id, state, updated_at) VALUES (?, 'Pending', ?)");
 
+/// The same for a file, in one statement.
+const AT_ONCE: Statement = Statement::same(
+    "INSERT INTO new_messages (device_id, ext_id, type, content, valid_until, schedule_at, sim_number, \
+     with_delivery_report, priority, is_encrypted, created_at, phone_numbers) VALUES ?",
+);
+
 /// The same for a server, in one trip.
 const KEEP_ROW: Statement = Statement::same("SET @message = LAST_INSERT_ID()");
 const RECIPIENTS_OF_KEPT: &str = "INSERT INTO message_recipients (message_id, phone_number) VALUES";
@@ -48,21 +54,23 @@ impl Messages {
         message: &NewMessage,
         now: Timestamp,
     ) -> Result<Inserted, StoreError> {
-        let insert = MESSAGE
-            .bind(device.as_str())
-            .bind(id)
-            .bind(message.stored.kind)
-            .bind(&message.stored.content)
-            .bind(message.valid_until)
+        let values = [
+            device.as_str().into(),
+            id.into(),
+            message.stored.kind.into(),
+            (&message.stored.content).into(),
+            message.valid_until.into(),
             // MySQL keeps no fractions of it, as the reference has its tables.
-            .bind(message.schedule_at.map(Timestamp::whole_second))
-            .bind(message.sim_number)
-            .bind(message.with_delivery_report)
-            .bind(message.priority)
-            .bind(message.is_encrypted)
-            .bind(now)
-            .bind(now);
-        let inserted = match self.insert_at_once(&insert, message, now).await {
+            message.schedule_at.map(Timestamp::whole_second).into(),
+            message.sim_number.into(),
+            message.with_delivery_report.into(),
+            message.priority.into(),
+            message.is_encrypted.into(),
+            now.into(),
+        ];
+        let insert = values.iter().cloned().fold(MESSAGE.query(), Query::bind);
+        let insert = insert.bind(now);
+        let inserted = match self.insert_at_once(&insert, values, message, now).await {
             Ok(true) => Ok(Inserted::Stored),
             Ok(false) => {
                 let step_by_step = |change| step_by_step(change, &insert, message, now);
@@ -81,11 +89,14 @@ impl Messages {
     async fn insert_at_once(
         &self,
         insert: &Query<'_>,
+        values: [Value<'_>; 11],
         message: &NewMessage,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let Some(mut batch) = self.database.batch() else {
-            return Ok(false);
+            let numbers = serde_json::to_string(&message.numbers).map_err(StoreError::unwritable)?;
+            let row = values.into_iter().chain([numbers.into()]).collect();
+            return self.database.insert_with_others(AT_ONCE, row).await;
         };
         batch.add(insert.clone());
         batch.add(KEEP_ROW.query());

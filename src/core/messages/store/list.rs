@@ -31,16 +31,24 @@ macro_rules! filter {
 
 /// Of one device, the index has them in order; of several, the best of each are sorted.
 macro_rules! page {
-    ($devices:literal, $order:literal) => {
-        Statement::same(concat!(
+    ($devices:literal, $order:literal, $limit:literal) => {
+        concat!(
             "SELECT (SELECT count(*)",
             filter!($devices, "?7"),
-            ") AS total, id, state",
+            ") AS total, id, state, created_at",
             filter!($devices, "?2"),
             " ORDER BY ",
             $order,
-            " LIMIT ?5 OFFSET ?6"
-        ))
+            $limit
+        )
+    };
+    ($devices:literal, $order:literal) => {
+        // SQLite would prepare a statement anew for every `LIMIT ?`.
+        Statement::of(
+            page!($devices, $order, " LIMIT ?5 + 0 OFFSET ?6 + 0"),
+            page!($devices, $order, " LIMIT ?5 OFFSET ?6"),
+        )
+        .packed("total, id, state, created_at")
     };
 }
 
@@ -97,7 +105,7 @@ impl Messages {
         }
         Ok(Page {
             total: counted + later,
-            rows: load::rows_and_states(&rows)?,
+            rows: in_order(&rows, query.sort)?,
         })
     }
 
@@ -126,6 +134,19 @@ impl Messages {
         self.states.totals().remember(all.devices, earlier, counting);
         Ok(earlier)
     }
+}
+
+/// The rows of a page, and the states of their messages.
+fn in_order(found: &[Row], sort: Sort) -> Result<Vec<(i64, State)>, StoreError> {
+    let rows = found.iter();
+    let rows = rows.map(|row| Ok((row.get("created_at")?, row.get("id")?, load::state(row)?)));
+    let mut rows: Vec<(Timestamp, i64, State)> = rows.collect::<Result<_, StoreError>>()?;
+    rows.sort_by_key(|(created_at, row, _)| (*created_at, *row));
+    match sort {
+        Sort::NewestFirst => rows.reverse(),
+        Sort::OldestFirst => {}
+    }
+    Ok(rows.into_iter().map(|(_, row, state)| (row, state)).collect())
 }
 
 #[derive(Clone, Copy)]

@@ -20,7 +20,8 @@ pub(super) const WHOLE: Statement = Statement::same(
      FROM message_recipients WHERE message_id IN (?1) \
      UNION ALL SELECT message_id, 2, NULL, NULL, NULL, NULL, state, NULL, NULL, updated_at, NULL, NULL \
      FROM message_states WHERE message_id IN (?1)",
-);
+)
+.packed("id, part, ext_id, device_id, type, content, state, is_hashed, is_encrypted, at, phone_number, error");
 const MESSAGE: i64 = 0;
 const RECIPIENT: i64 = 1;
 
@@ -112,9 +113,4 @@ fn add(message: &mut Message, part: i64, row: &Row) -> Result<(), StoreError> {
 /// The column `state`.
 pub(super) fn state(row: &Row) -> Result<State, StoreError> {
     State::parse(row.text("state")?).ok_or_else(|| StoreError::unreadable("a stored state is unknown"))
-}
-
-/// Rows of messages, and their states.
-pub(super) fn rows_and_states(found: &[Row]) -> Result<Vec<(i64, State)>, StoreError> {
-    found.iter().map(|row| Ok((row.get("id")?, state(row)?))).collect()
 }

@@ -22,14 +22,14 @@ const LIMIT: u8 = 100;
 /// What the order is made of; on MySQL all of it is in the index.
 macro_rules! columns {
     () => {
-        "SELECT id, state, schedule_at, priority"
+        "id, state, schedule_at, priority"
     };
 }
 
 macro_rules! head {
     ($index:literal, $state:literal, $order:literal) => {
         concat!(
-            "(",
+            "(SELECT ",
             columns!(),
             " FROM messages FORCE INDEX (",
             $index,
@@ -45,15 +45,17 @@ macro_rules! head {
 /// SQLite's indexes are those of queues alone: the condition on the state has to be spelled as there. MySQL has no such
 /// indexes: each state is a queue of its own there, and the heads of both come one after the other; to have MySQL merge
 /// them takes three times as long, because it puts texts into a table on the disk for that. It has to be told which index,
-/// because it does not see that a hundred of many messages are enough.
+/// because it does not see that a hundred of many messages are enough. SQLite would
+/// prepare a statement anew for every `LIMIT ?`.
 macro_rules! select {
     ($index:literal, $order:literal) => {
         Statement::of(
             concat!(
+                "SELECT ",
                 columns!(),
                 " FROM messages WHERE device_id = ?1 AND state IN ('Pending', 'Cancelling') ORDER BY ",
                 $order,
-                " LIMIT ?2"
+                " LIMIT ?2 + 0"
             ),
             concat!(
                 head!($index, "Pending", $order),
@@ -61,6 +63,7 @@ macro_rules! select {
                 head!($index, "Cancelling", $order)
             ),
         )
+        .packed(columns!())
     };
 }
 
@@ -74,6 +77,10 @@ pub(super) const QUEUED: Statement = Statement::same(
      valid_until, schedule_at, state, created_at, NULL AS phone_number FROM messages WHERE id IN (?1) \
      UNION ALL SELECT message_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, phone_number \
      FROM message_recipients WHERE message_id IN (?1)",
+)
+.packed(
+    "id, ext_id, type, content, is_hashed, is_encrypted, sim_number, with_delivery_report, priority, valid_until, \
+     schedule_at, state, created_at, phone_number",
 );
 
 impl Messages {

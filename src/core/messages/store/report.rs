@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::Messages;
 use crate::Timestamp;
 use crate::db::{Connection, Query, Statement, StoreError, Value};
@@ -13,13 +15,14 @@ use crate::messages::report::{Outcome, Report};
 use crate::messages::state::State;
 
 /// So many reports share a transaction: enough to make one list cheap, few enough to let others write in between.
-const AT_ONCE: usize = 100;
+const TOGETHER: usize = 100;
 
 /// With all its recipients; one without any is there, too.
 pub(super) const FIND: Statement = Statement::same(
     "SELECT m.id, m.is_hashed, r.id AS recipient, r.phone_number FROM messages AS m \
      LEFT JOIN message_recipients AS r ON r.message_id = m.id WHERE m.ext_id = ? AND m.device_id = ?",
-);
+)
+.packed("id, is_hashed, recipient, phone_number");
 pub(super) const STATE: Statement = Statement::same("UPDATE messages SET state = ?, updated_at = ? WHERE id = ?");
 const HISTORY: Statement = Statement::of(
     "INSERT INTO message_states (message_id, state, updated_at) VALUES ? ON CONFLICT (message_id, state) DO NOTHING",
@@ -37,6 +40,10 @@ pub(crate) struct Applied {
     pub(crate) state: State,
 }
 
+/// One report for a file, in one statement.
+const AT_ONCE: Statement =
+    Statement::same("INSERT INTO new_reports (message_id, state, updated_at, history, outcomes) VALUES ?");
+
 impl Messages {
     /// Applies a device's reports; those about messages that it does not have are ignored. Gives back what changed.
     pub(crate) async fn apply(
@@ -46,7 +53,7 @@ impl Messages {
         now: Timestamp,
     ) -> Result<Vec<Applied>, StoreError> {
         let mut applied = Vec::new();
-        for reports in reports.chunks(AT_ONCE) {
+        for reports in reports.chunks(TOGETHER) {
             let changed = match self.apply_at_once(device, reports, now).await? {
                 Some(changed) => changed,
                 None => {
@@ -68,7 +75,10 @@ impl Messages {
         now: Timestamp,
     ) -> Result<Option<Vec<Applied>>, StoreError> {
         let Some(mut batch) = self.database.batch() else {
-            return Ok(None);
+            return match reports {
+                [report] => self.apply_one(device, report, now).await,
+                _ => Ok(None),
+            };
         };
         let mut applied = Vec::new();
         let mut reading = self.database.reading().await?;
@@ -88,6 +98,27 @@ impl Messages {
             self.states.changed(&rows(&applied)).heard().await;
         }
         Ok(written?.then_some(applied))
+    }
+
+    /// The same for one report, which is what phones send most often, and a file.
+    async fn apply_one(
+        &self,
+        device: &DeviceId,
+        report: &Report,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Applied>>, StoreError> {
+        let mut reading = self.database.reading().await?;
+        let Some(message) = find(&mut reading, device, report).await? else {
+            return Ok(Some(Vec::new()));
+        };
+        drop(reading);
+        let row = at_once(&message, report, now)?;
+        let written = self.database.insert_with_others(AT_ONCE, row).await;
+        // If it failed, it may have happened nevertheless.
+        if !matches!(written, Ok(false)) {
+            self.states.changed(&[message.row]).heard().await;
+        }
+        Ok(written?.then(|| vec![message.applied(report)]))
     }
 
     async fn step_by_step(
@@ -166,6 +197,29 @@ fn changes<'r>(message: &Reported, report: &'r Report, now: Timestamp) -> impl I
         update.bind_list(recipients)
     });
     std::iter::once(state).chain(history).chain(outcomes)
+}
+
+/// The same as one row for [`AT_ONCE`].
+fn at_once(message: &Reported, report: &Report, now: Timestamp) -> Result<Vec<Value<'static>>, StoreError> {
+    let history = report.history.iter().map(|(state, at)| (state.name(), at.millis()));
+    let history: BTreeMap<_, _> = history.collect();
+    let outcomes = report.outcomes(&message.recipients, message.is_hashed);
+    let outcomes = outcomes
+        .iter()
+        .map(|(row, outcome)| (row, outcome.state.name(), &outcome.error));
+    let outcomes: Vec<_> = outcomes.collect();
+    Ok(vec![
+        message.row.into(),
+        report.state.name().into(),
+        now.into(),
+        json(&history)?,
+        json(&outcomes)?,
+    ])
+}
+
+fn json(value: &impl Serialize) -> Result<Value<'static>, StoreError> {
+    let text = serde_json::to_string(value).map_err(StoreError::unwritable)?;
+    Ok(text.into())
 }
 
 /// Most often all recipients share one outcome: one statement for them all.

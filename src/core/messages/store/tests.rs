@@ -15,6 +15,7 @@ use crate::messages::queue::Queued;
 use crate::messages::report::{Outcome, RecipientReport, Report};
 use crate::messages::state::State;
 use crate::messages::states::Shown;
+use crate::messages::view::by_number;
 use crate::testing::states;
 use crate::users::UserId;
 
@@ -207,6 +208,44 @@ async fn a_message_comes_out_as_it_went_in(kind: Kind) {
         (queued.valid_until, queued.schedule_at),
         (Some(moment(-5)), Some(moment(7_000))),
         "a schedule has whole seconds"
+    );
+}
+
+async fn every_character_comes_out_as_it_went_in(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
+    let every: Vec<char> = (0..=127).map(char::from).chain("é\u{2028}\u{ffff}😀".chars()).collect();
+    let all: String = every.iter().collect();
+    let mut numbers: Vec<String> = every.chunks(33).map(|part| part.iter().collect()).collect();
+    let content = Content::Text(TextMessage { text: all.clone() });
+    let message = NewMessage {
+        stored: content.to_stored(),
+        content: content.clone(),
+        numbers: numbers.clone(),
+        ..text(&[])
+    };
+    let id = "\u{0}\u{1f}\"\\'é😀";
+    assert_eq!(fixture.insert(PHONE, id, &message, 1).await, Inserted::Stored);
+    let failed: Vec<_> = numbers
+        .iter()
+        .map(|number| (number.as_str(), State::Failed, Some(all.as_str())))
+        .collect();
+    assert_eq!(fixture.report(PHONE, sent(id, &failed, &[(State::Failed, 2)])).await, 1);
+
+    numbers.sort_by(|one, other| by_number(one, other));
+    let found = fixture.messages.find(&alice(), id).await.unwrap().unwrap().1;
+    assert_eq!((found.id.as_str(), found.content.as_ref()), (id, Some(&content)));
+    let recipients = found.recipients.iter();
+    let recipients = recipients.map(|recipient| (recipient.phone_number.clone(), recipient.error.as_deref()));
+    let expected = numbers.iter().map(|number| (number.clone(), Some(all.as_str())));
+    assert_eq!(recipients.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+
+    let waiting = Statement::same("UPDATE messages SET state = 'Pending'").query();
+    waiting.execute(&fixture.database).await.unwrap();
+    let queue = fixture.queue(PHONE, Order::Fifo).await;
+    let queued = queue.first().unwrap();
+    assert_eq!(
+        (queued.id.as_str(), &queued.content, &queued.numbers),
+        (id, &content, &numbers)
     );
 }
 
@@ -566,6 +605,7 @@ async fn a_device_that_is_back_keeps_its_messages(kind: Kind) {
 on_both_databases!(
     a_device_that_is_back_keeps_its_messages,
     a_message_comes_out_as_it_went_in,
+    every_character_comes_out_as_it_went_in,
     a_message_is_stored_whole_or_not_at_all,
     an_id_is_unique_for_a_device_in_any_case,
     many_write_at_once_and_nobody_is_told_that_it_is_busy,
