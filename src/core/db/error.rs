@@ -61,10 +61,12 @@ impl StoreError {
 
     /// The same for somebody else who waited for it.
     pub(super) fn for_another(&self) -> Self {
-        Self(match self.0 {
-            sqlx::Error::PoolTimedOut => sqlx::Error::PoolTimedOut,
-            sqlx::Error::PoolClosed => sqlx::Error::PoolClosed,
-            _ => sqlx::Error::WorkerCrashed,
+        Self(if matches!(self.0, sqlx::Error::PoolTimedOut) {
+            sqlx::Error::PoolTimedOut
+        } else if matches!(self.0, sqlx::Error::PoolClosed) {
+            sqlx::Error::PoolClosed
+        } else {
+            sqlx::Error::WorkerCrashed
         })
     }
 

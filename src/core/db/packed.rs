@@ -91,9 +91,10 @@ impl Unpack for Timestamp {
 
 impl<T: Unpack> Unpack for Option<T> {
     fn unpack(value: &Value) -> Option<Self> {
-        match value {
-            Value::Null => Some(None),
-            other => T::unpack(other).map(Some),
+        if value.is_null() {
+            Some(None)
+        } else {
+            T::unpack(value).map(Some)
         }
     }
 }

@@ -185,7 +185,10 @@ async fn a_limit_that_cannot_be_looked_at_counts_as_kept(kind: Kind) {
     })
     .await;
     scene.send("").await;
-    let spoil = crate::db::Statement::same("DROP TABLE messages");
+    let spoil = crate::db::Statement::of(
+        "DROP TABLE messages",
+        "ALTER TABLE messages RENAME COLUMN schedule_at TO gone",
+    );
     spoil.query().execute(&scene.bench.app.database).await.unwrap();
     let app = &scene.bench.app;
     let device = crate::devices::DeviceId::stored(&scene.phone.id);
