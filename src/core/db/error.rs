@@ -54,9 +54,13 @@ impl StoreError {
             .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
-    /// The database refused a statement; it and the connection are well.
+    /// SQLite found that what a statement would write may not be; it and the connection are well.
     pub(super) fn is_refusal(&self) -> bool {
-        matches!(self.0, sqlx::Error::Database(_))
+        /// `SQLITE_CONSTRAINT`, of which the extended codes have the low byte.
+        const CONSTRAINT: u32 = 19;
+        let code = self.0.as_database_error().and_then(|error| error.code());
+        let code: Option<u32> = code.and_then(|code| code.parse().ok());
+        code.is_some_and(|code| code & 0xff == CONSTRAINT)
     }
 
     /// The same for somebody else who waited for it.

@@ -96,13 +96,20 @@ impl Serving {
     async fn serve(mut self, writer: Pool<SqliteConnection>) {
         while self.goes_on() {
             // Others use the writer, too, and have their turn in between.
-            let writing = writer.acquire().await;
-            let group = self.gathering.take();
-            match writing {
-                Ok(lease) => write(&mut Connection::Sqlite(lease), group).await,
-                Err(error) => tell(group, &error.into()),
+            let written = match writer.acquire().await {
+                Ok(lease) => write(&mut Connection::Sqlite(lease), self.gathering.take()).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = written {
+                self.give_up(&error);
             }
         }
+    }
+
+    /// The file is not well: whoever waits need not wait for longer than this one did.
+    fn give_up(&self, error: &StoreError) {
+        let waiting = mem::take(&mut self.gathering.queue().waiting);
+        tell(waiting, error);
     }
 
     /// Whether anybody waits.
@@ -126,32 +133,40 @@ impl Drop for Serving {
     }
 }
 
-/// One statement is one transaction.
-async fn write(writer: &mut Connection, group: Vec<Waiting>) {
+/// One statement is one transaction. An error has nothing to do with what was to be written.
+async fn write(writer: &mut Connection, group: Vec<Waiting>) -> Result<(), StoreError> {
     match insert(writer, &group).await {
-        Ok(()) => {
-            for waiting in group {
-                // Who went away does not want to know.
-                let _ = waiting.answer.send(Ok(true));
-            }
-        }
-        Err(error) if !error.is_refusal() => tell(group, &error),
-        Err(_) if group.len() == 1 => {
-            for waiting in group {
-                let _ = waiting.answer.send(Ok(false));
-            }
-        }
-        Err(_) => {
-            for waiting in group {
+        Err(error) if error.is_refusal() && group.len() > 1 => {
+            let mut group = group.into_iter();
+            while let Some(waiting) = group.next() {
                 let alone = insert(writer, std::slice::from_ref(&waiting)).await;
-                let answer = match alone {
-                    Err(error) if error.is_refusal() => Ok(false),
-                    other => other.map(|()| true),
-                };
-                let _ = waiting.answer.send(answer);
+                if let Err(error) = answer([waiting], alone) {
+                    tell(group, &error);
+                    return Err(error);
+                }
             }
+            Ok(())
         }
+        written => answer(group, written),
     }
+}
+
+/// Says whether it is written, or that nobody knows.
+fn answer(group: impl IntoIterator<Item = Waiting>, written: Result<(), StoreError>) -> Result<(), StoreError> {
+    let is_in = match written {
+        Ok(()) => true,
+        Err(error) if error.is_refusal() => false,
+        Err(error) => {
+            tracing::error!(%error, "nothing can be added to the file");
+            tell(group, &error);
+            return Err(error);
+        }
+    };
+    for waiting in group {
+        // Who went away does not want to know.
+        let _ = waiting.answer.send(Ok(is_in));
+    }
+    Ok(())
 }
 
 async fn insert(writer: &mut Connection, group: &[Waiting]) -> Result<(), StoreError> {
@@ -167,7 +182,7 @@ async fn insert(writer: &mut Connection, group: &[Waiting]) -> Result<(), StoreE
         .map(drop)
 }
 
-fn tell(group: Vec<Waiting>, error: &StoreError) {
+fn tell(group: impl IntoIterator<Item = Waiting>, error: &StoreError) {
     for waiting in group {
         let _ = waiting.answer.send(Err(error.for_another()));
     }

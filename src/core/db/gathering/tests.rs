@@ -109,6 +109,32 @@ async fn nobody_waits_for_a_file_that_is_closed() {
 }
 
 #[tokio::test]
+async fn when_the_file_is_not_well_nobody_waits_for_his_turn() {
+    let (file, folder) = opened().await;
+    let mut writer = busy(&file).await;
+    let patience = Statement::same("PRAGMA busy_timeout = 20").query();
+    patience.fetch_all(&mut writer).await.unwrap();
+    let ids: Vec<String> = (0..40).map(|number| format!("u{number}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let answers = waiting(&file, &ids).await;
+    // Another process has it, for longer than a statement waits.
+    let other = Sqlite::open(&folder.path().join("core.db"), false).await.unwrap();
+    let mut lease = other.writer.acquire().await.unwrap();
+    lease.begin("BEGIN IMMEDIATE").await.unwrap();
+    drop(writer);
+    for answer in answers {
+        assert!(answer.await.unwrap().is_err());
+        assert_eq!(
+            file.gathering.queue().waiting.len(),
+            0,
+            "of three groups the first has waited"
+        );
+    }
+    drop(lease);
+    assert!(file.gathering.insert(USERS, row("late"), &file.writer).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_writer_that_came_to_a_bad_end_is_replaced() {
     let (file, _folder) = opened().await;
     let writer = busy(&file).await;

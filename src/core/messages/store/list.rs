@@ -65,7 +65,8 @@ pub(super) const NEWEST_OF_MANY: Statement = page!("IN (?1)", "created_at DESC, 
 pub(super) const OLDEST_OF_MANY: Statement = page!("IN (?1)", "created_at, id");
 
 impl Messages {
-    /// Which messages of these devices the query asks for. Count and page are of the same moment.
+    /// Which messages of these devices the query asks for. The page and the count of what is new are of the same
+    /// moment.
     pub(crate) async fn page(
         &self,
         devices: &[DeviceId],
