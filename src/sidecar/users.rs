@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path) -> Result<File, Diagnostic> {
 /// What is wrong with a users file. Without a policy, which knows the scopes and when two names are one user's, as much as
 /// can be said.
 pub(crate) fn problems(file: &str, text: &str, policy: Option<&Policy>) -> Vec<Diagnostic> {
-    match gateward_document::parse(file, text) {
+    match gateward_document::parse_unseen(file, text) {
         Ok(root) => parse::users(file, &root, policy).1,
         Err(problem) => vec![problem],
     }
@@ -72,9 +72,9 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// Every problem of the file. None of them shows a hash.
+    /// Every problem of the file. None of them shows a hash, nor a piece of one that stands without quotes.
     pub fn parse(file: &str, text: &str, policy: &Policy) -> Result<Self, Vec<Diagnostic>> {
-        let root = gateward_document::parse(file, text).map_err(|problem| vec![problem])?;
+        let root = gateward_document::parse_unseen(file, text).map_err(|problem| vec![problem])?;
         let (users, problems) = parse::users(file, &root, Some(policy));
         match (Hash::nobody(), problems.is_empty()) {
             (Ok(default), true) => {

@@ -328,13 +328,13 @@ fn rules_between_keys_are_checked() {
             "g.yaml:1:41: upstream.basic.accounts_file: cannot read nowhere: no such file or directory",
         ),
         (
-            "upstream: { basic: { user: 'a:b', accounts_file: '' } }",
-            "g.yaml:1:28: upstream.basic.user: not a user: \"a:b\" (allowed: a name without a colon and without control \
+            "upstream: { basic: { user: 'a:hunter2', accounts_file: '' } }",
+            "g.yaml:1:28: upstream.basic.user: is no name at the gateway (allowed: a name without a colon and without control \
              characters)",
         ),
         (
-            "upstream: { basic: { user: 'a:b', accounts_file: '' } }",
-            "g.yaml:1:50: upstream.basic.accounts_file: not a path: \"\" (allowed: a path)",
+            "upstream: { basic: { user: 'a:hunter2', accounts_file: '' } }",
+            "g.yaml:1:56: upstream.basic.accounts_file: not a path: \"\" (allowed: a path)",
         ),
         (
             "upstream: { credential: header }",

@@ -129,8 +129,10 @@ fn mint(reader: &mut Reader<'_>, provided: &Provided, needed: bool) -> Option<Mi
 }
 
 fn basic(reader: &mut Reader<'_>, needed: bool, shared: bool) -> Option<UpstreamBasic> {
-    let login = |text: &str| is_login(text).then(|| text.to_owned());
-    let user = reader.parsed("upstream.basic.user", "a user", LOGIN_ALLOWED, login);
+    // Not shown if it is none: behind a colon may stand a password.
+    let none = || "is no name at the gateway".to_owned();
+    let login = |text: &str| is_login(text).then(|| text.to_owned()).ok_or_else(none);
+    let user = reader.parsed_unseen("upstream.basic.user", LOGIN_ALLOWED, login);
     let password = reader.secret("upstream.basic.password", SecretRules::PASSED_ON);
     let accounts = accounts(reader);
     let keys = ["upstream.basic.user", "upstream.basic.password"];

@@ -22,7 +22,7 @@ const SCOPES: &str = "a list of the policy's scopes";
 pub(super) fn users(file: &str, root: &Node, policy: Option<&Policy>) -> (HashMap<Box<str>, User>, Vec<Diagnostic>) {
     let mut reader = Reader {
         policy,
-        report: Report::new(file),
+        report: Report::unseen(file),
         names: HashMap::new(),
     };
     let users = reader.file(root).unwrap_or_default();
@@ -80,7 +80,8 @@ impl Reader<'_> {
         let names = self.policy.map_or(UserNames::AsWritten, Policy::user_names);
         let canonical = names.canonical(name).into_owned();
         if name.contains(':') {
-            self.report.refuse(*at, key, format!("{name:?} holds a colon"), NAME);
+            // Not shown: a password may stand after it.
+            self.report.refuse(*at, key, "holds a colon", NAME);
         } else if let Err(error) = UserId::parse(name).and_then(|_name| UserId::parse(&canonical)) {
             self.report.refuse(*at, key, format!("{name:?}: {error}"), NAME);
         } else if let Some(first) = self.names.get(&canonical) {

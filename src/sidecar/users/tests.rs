@@ -172,10 +172,10 @@ version: 1
     );
     let problems = parse(&text).unwrap_err();
     let expected = [
-        "users.yaml:13:1: version: unknown key (allowed: users)",
-        "users[0].admin: unknown key (allowed: name, hash, disabled, scopes)",
+        "users.yaml:13:1: unknown key (allowed: users)",
+        "users[0]: unknown key (allowed: name, hash, disabled, scopes)",
         "users.yaml:3:13: users[1].name: \"ANN\" is the same user as in line 2",
-        "users.yaml:4:13: users[2].name: \"a:b\" holds a colon",
+        "users.yaml:4:13: users[2].name: holds a colon",
         "users.yaml:5:13: users[3].name: \" \": blank",
         "users[4].hash: is neither argon2id nor bcrypt",
         "users[5].name: missing",
@@ -195,6 +195,31 @@ version: 1
     }
     assert!(!problems.concat().contains("hunter2"));
     assert!(!problems.concat().contains(&hash));
+}
+
+#[test]
+fn a_hash_without_quotes_is_not_shown_in_pieces() {
+    let (salt, hash) = ("Z2F0ZXdhcmQtbm9ib2R5", "A".repeat(43));
+    let line =
+        |rest: &str| format!("users:\n  - {{ name: ann, hash: $argon2id$v=19$m=64,t=1,p=1${salt}${hash}{rest} }}\n");
+    for (rest, expected) in [
+        (
+            "",
+            "users.yaml:2:48: users[0]: unknown key (allowed: name, hash, disabled, scopes)",
+        ),
+        // Twice the same key is no tree at all.
+        (&format!(",p=1${salt}${hash}"), "users.yaml:2:"),
+    ] {
+        let problems = parse(&line(rest)).unwrap_err();
+        assert!(problems.iter().any(|told| told.starts_with(expected)), "{problems:#?}");
+        let without_policy = super::problems("users.yaml", &line(rest), None);
+        let told = format!("{problems:?}{without_policy:?}");
+        assert!(!told.contains(salt) && !told.contains(&hash), "{told}");
+    }
+    let told = parse("users: [ { name: 'ann:hunter2', hash: x } ]\n")
+        .unwrap_err()
+        .concat();
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]

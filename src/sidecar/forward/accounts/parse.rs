@@ -111,8 +111,8 @@ impl Reader<'_> {
         if is_login(name) {
             return Some(name);
         }
-        let message = format!("{name:?} is no name at the gateway");
-        self.report.refuse(*at, key, message, allowed);
+        // Not shown: behind a colon may stand a password.
+        self.report.refuse(*at, key, "is no name at the gateway", allowed);
         None
     }
 
