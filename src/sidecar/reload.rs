@@ -92,6 +92,14 @@ pub(crate) struct WatchedFiles {
     accounts: Watched,
 }
 
+/// Which files are to be taken over.
+#[derive(Clone, Copy)]
+struct Changed {
+    policy: bool,
+    users: bool,
+    accounts: bool,
+}
+
 impl WatchedFiles {
     /// Looks at them.
     pub(crate) fn look(files: &Files) -> Self {
@@ -152,25 +160,39 @@ impl Reloader {
                 () = asked.notified() => true,
                 _ = ticks.tick() => false,
             };
-            if policy.has_changed() | asked {
-                self.reload_policy();
-            }
-            if users.has_changed() | asked {
-                self.reload_users();
-            }
-            if accounts.has_changed() | asked {
-                self.reload_accounts();
-            }
+            self.reload(Changed {
+                policy: policy.has_changed() | asked,
+                users: users.has_changed() | asked,
+                accounts: accounts.has_changed() | asked,
+            });
         }
     }
 
-    /// Takes the policy over if it is fit.
+    /// Takes over what has changed. Policy and accounts are judged by each other, users by the policy: one that did not fit
+    /// what was in force is tried again when that is another.
+    fn reload(&self, changed: Changed) {
+        let refused = |of: fn(&Outcomes) -> &Option<Outcome>| {
+            let outcomes = self.outcomes();
+            of(&outcomes).as_ref().is_some_and(|last| !last.problems.is_empty())
+        };
+        let mut other_policy = changed.policy && self.reload_policy();
+        let again = other_policy && refused(|outcomes| &outcomes.accounts);
+        let other_accounts = (changed.accounts || again) && self.reload_accounts();
+        if other_accounts && refused(|outcomes| &outcomes.policy) {
+            other_policy |= self.reload_policy();
+        }
+        if changed.users || (other_policy && refused(|outcomes| &outcomes.users)) {
+            self.reload_users();
+        }
+    }
+
+    /// Takes the policy over if it is fit, and says whether it was.
     ///
     /// INVARIANT(good policy): whatever the candidate is, a policy that compiled stays in force; held by
     /// `tests::a_bad_candidate_changes_nothing`.
-    pub(crate) fn reload_policy(&self) {
+    fn reload_policy(&self) -> bool {
         let PolicySource::File(path) = &self.files.policy else {
-            return;
+            return false;
         };
         let name = path.display().to_string();
         let old = self.editions.load_full();
@@ -185,11 +207,11 @@ impl Reloader {
             let edition = self.observer.edition(Arc::new(policy), accounts);
             self.editions.store(Arc::new(edition));
         });
-        self.conclude("policy", outcome, |outcomes| &mut outcomes.policy);
+        self.conclude("policy", outcome, |outcomes| &mut outcomes.policy)
     }
 
     /// Takes the users file over if it is fit.
-    pub(crate) fn reload_users(&self) {
+    fn reload_users(&self) {
         let UserSource::File(path) = &self.files.users else {
             return;
         };
@@ -207,12 +229,12 @@ impl Reloader {
         self.conclude("users", outcome, |outcomes| &mut outcomes.users);
     }
 
-    /// Takes the accounts file over if it is fit. Requests that are under way keep the account they began with.
+    /// Takes the accounts file over if it is fit, and says whether it was. Requests that are under way keep the account they began with.
     ///
     /// INVARIANT(good accounts): whatever the candidate is, accounts that were good stay in force; held by
     /// `tests::a_bad_accounts_file_leaves_the_old_one_in_force`.
-    pub(crate) fn reload_accounts(&self) {
-        let Some(file) = &self.files.accounts else { return };
+    fn reload_accounts(&self) -> bool {
+        let Some(file) = &self.files.accounts else { return false };
         let old = self.editions.load_full();
         let candidate = old.accounts.reread(file, old.policy.user_names());
         let outcome = candidate.map(|accounts| {
@@ -220,7 +242,7 @@ impl Reloader {
             let edition = self.observer.edition(Arc::clone(&old.policy), accounts);
             self.editions.store(Arc::new(edition));
         });
-        self.conclude("accounts", outcome, |outcomes| &mut outcomes.accounts);
+        self.conclude("accounts", outcome, |outcomes| &mut outcomes.accounts)
     }
 
     fn conclude(
@@ -228,8 +250,9 @@ impl Reloader {
         file: &'static str,
         outcome: Result<(), Vec<Diagnostic>>,
         slot: impl FnOnce(&mut Outcomes) -> &mut Option<Outcome>,
-    ) {
-        self.observer.reloaded(file, outcome.is_ok());
+    ) -> bool {
+        let taken = outcome.is_ok();
+        self.observer.reloaded(file, taken);
         let problems: Vec<String> = match outcome {
             Ok(()) => Vec::new(),
             Err(problems) => problems.iter().map(Diagnostic::to_string).collect(),
@@ -246,6 +269,7 @@ impl Reloader {
             problems,
         };
         *slot(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)) = Some(outcome);
+        taken
     }
 }
 

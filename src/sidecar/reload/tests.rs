@@ -241,9 +241,7 @@ async fn a_bad_accounts_file_leaves_the_old_one_in_force() {
     timeout(Duration::from_secs(10), gone).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn accounts_follow_the_names_of_a_changed_policy() {
-    const POLICY: &str = "
+const NAMES: &str = "
 policy: first
 router: strict
 user_names: as_written
@@ -251,21 +249,49 @@ scopes: { a:b: A }
 routes:
   - { id: a, match: [ GET /a ], with: [ jwt ], scope: a:b, action: forward }
 ";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_and_accounts_that_fit_only_each_other_are_both_taken_over() {
+    let one = "accounts: [ { name: SOMEBODY, password: one } ]\n";
+    let two = "accounts: [ { name: SOMEBODY, password: one }, { name: Somebody, password: two } ]\n";
+    let upper = NAMES.replace("as_written", "upper").replace("first", "second");
+    // The policy fits only the new accounts.
+    let (sidecar, path) = with_accounts(&Toy::good().await, two, Some(NAMES)).await;
+    fs::write(sidecar_policy(&sidecar), &upper).unwrap();
+    until(&sidecar, |status| reloaded(status) == Some(false)).await;
+    fs::write(&path, one).unwrap();
+    until(&sidecar, |status| {
+        policy_name(status) == "second" && reloaded(status) == Some(true)
+    })
+    .await;
+    // The accounts fit only the new policy.
+    let (sidecar, path) = with_accounts(&Toy::good().await, one, Some(&upper)).await;
+    fs::write(&path, two).unwrap();
+    until(&sidecar, |status| accounts_reloaded(status) == Some(false)).await;
+    fs::write(sidecar_policy(&sidecar), NAMES).unwrap();
+    until(&sidecar, |status| {
+        policy_name(status) == "first" && accounts_reloaded(status) == Some(true)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_follow_the_names_of_a_changed_policy() {
     let toy = Toy::good().await;
     let text = "accounts: [ { name: somebody, password: one } ]\n";
-    let (sidecar, path) = with_accounts(&toy, text, Some(POLICY)).await;
+    let (sidecar, path) = with_accounts(&toy, text, Some(NAMES)).await;
     assert_eq!(
         named(&sidecar, &toy, "/a").await,
         (403, None),
         "SOMEBODY is another name"
     );
-    let upper = POLICY.replace("as_written", "upper");
+    let upper = NAMES.replace("as_written", "upper");
     fs::write(sidecar_policy(&sidecar), upper.replace("first", "second")).unwrap();
     until(&sidecar, |status| policy_name(status) == "second").await;
     let one = (200, Some("Basic c29tZWJvZHk6b25l".to_owned()));
     assert_eq!(named(&sidecar, &toy, "/a").await, one);
     // Two names that the next policy takes for one user's: it is not taken over.
-    fs::write(sidecar_policy(&sidecar), POLICY.replace("first", "third")).unwrap();
+    fs::write(sidecar_policy(&sidecar), NAMES.replace("first", "third")).unwrap();
     until(&sidecar, |status| policy_name(status) == "third").await;
     let two = "accounts: [ { name: somebody, password: one }, { name: SOMEBODY, password: two } ]\n";
     fs::write(&path, two).unwrap();
