@@ -72,11 +72,12 @@ impl Authenticator {
             return PasswordChanged::NoSuchName;
         };
         self.basic.drop_user(&user);
-        PasswordChanges::end(&self.changes, user, now).await
+        self.changes.mark(&user, now);
+        PasswordChanges::tell_in_time(&self.changes, user).await
     }
 
     /// Takes over a changed users file; without `users.source: file` nothing happens. What was found good before is
-    /// forgotten. Tokens end of those who are gone or disabled, or who have another password or fewer scopes.
+    /// forgotten. Here the tokens end at once, everywhere else as soon as the store was told, of those who are gone or disabled, or who have another password or fewer scopes.
     ///
     /// # Errors
     ///
@@ -91,12 +92,14 @@ impl Authenticator {
         let Some(users) = self.basic.file() else { return Ok(()) };
         let next = Users::parse(file, text, policy)?;
         let ended = users.replace(next);
+        let ended = ended.iter().filter_map(|name| canonical(policy.user_names(), name));
+        let ended: Vec<UserId> = ended.inspect(|user| self.changes.mark(user, now)).collect();
         // INVARIANT(reload forgets): only after the new file is in force, so that a check against the old one cannot be
         // remembered afterwards. Held by `a_user_who_is_disabled_is_refused_at_once`.
         self.basic.drop_all();
-        for user in ended.iter().filter_map(|name| canonical(policy.user_names(), name)) {
+        for user in ended {
             let changes = Arc::clone(&self.changes);
-            tokio::spawn(async move { PasswordChanges::end(&changes, user, now).await });
+            tokio::spawn(async move { PasswordChanges::tell_in_time(&changes, user).await });
         }
         Ok(())
     }
@@ -140,8 +143,8 @@ impl PasswordChanges {
                 .is_some_and(|pending| token.issued_at() <= pending.until)
     }
 
-    async fn end(this: &Arc<Self>, user: UserId, now: UnixSeconds) -> PasswordChanged {
-        this.mark(&user, now);
+    /// Tells the store about a user who is marked; in the background if it takes longer than somebody can wait.
+    async fn tell_in_time(this: &Arc<Self>, user: UserId) -> PasswordChanged {
         match tokio::time::timeout(FIRST_ATTEMPT, this.tell(&user)).await {
             Ok(Ok(())) => PasswordChanged::Revoked,
             Ok(Err(StoreError::Unavailable { reason })) => {

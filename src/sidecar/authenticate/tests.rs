@@ -496,12 +496,14 @@ async fn a_user_who_is_disabled_is_refused_at_once() {
         .authenticator
         .reload_users(&bench.policy, "users.yaml", &next, NOW)
         .unwrap();
+    // Before any other task has run.
+    assert_eq!(bench.standing(&raw), Standing::Revoked(RevokedBy::User));
     assert_eq!(refused(bench.login("ann", "one").await), LOGIN_FAILED);
     bench.login("bob", "two").await.unwrap();
-    // The tokens follow in a task of their own; the first thing it does is to refuse them here.
-    while bench.standing(&raw) != Standing::Revoked(RevokedBy::User) {
-        tokio::task::yield_now().await;
-    }
+    // The store is told in a task of its own.
+    let user = UserId::parse("ANN").unwrap();
+    bench.authenticator.settle(&user).await.unwrap();
+    assert_eq!(bench.standing(&raw), Standing::Revoked(RevokedBy::User));
 }
 
 #[tokio::test]
