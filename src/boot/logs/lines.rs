@@ -117,7 +117,8 @@ impl Line {
         }
         // Names of fields are identifiers with dots: nothing in them has to be escaped, but that of a raw one.
         self.bytes.push(b'"');
-        self.bytes.extend_from_slice(name.strip_prefix("r#").unwrap_or(name).as_bytes());
+        self.bytes
+            .extend_from_slice(name.strip_prefix("r#").unwrap_or(name).as_bytes());
         self.bytes.extend_from_slice(b"\":");
     }
 }
