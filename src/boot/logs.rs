@@ -99,7 +99,7 @@ pub enum NotStarted {
 
 /// Sends everything said through `tracing` and `log` to standard error, from now on. `own` is how the names of our own
 /// crates start: other crates are heard from [`Level::Warn`] up, unless everything is wanted. What is said under one of
-/// the targets `always` is told from [`Level::Info`] up, however little else is wanted. A panic is a line, too.
+/// the targets `always`, or of the configuration ([`warn_of`]), is told from [`Level::Info`] up, however little else is wanted. A panic is a line, too.
 ///
 /// # Errors
 ///
@@ -114,10 +114,14 @@ pub fn start(level: Level, own: &str, always: &[&str]) -> Result<Logs, NotStarte
     Ok(logs)
 }
 
-/// Says what is odd about the configuration and no reason not to start.
+/// What is said of the configuration, which is told at every level: whoever wants to hear of errors only has to hear at
+/// the start, and once, that something is not as it was meant.
+const CONFIGURATION: &str = "gateward::configuration";
+
+/// Says what is odd about the configuration and no reason not to start, however little else is wanted.
 pub fn warn_of(problems: &[impl Display]) {
     for problem in problems {
-        tracing::warn!(%problem, "configuration");
+        tracing::warn!(target: CONFIGURATION, %problem, "configuration");
     }
 }
 
@@ -126,10 +130,11 @@ where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
+    let always = always.iter().copied().chain([CONFIGURATION]);
     let filter = Targets::new()
         .with_default(level.of_libraries())
         .with_target(own, level.filter())
-        .with_targets(always.iter().map(|target| (*target, level.max(Level::Info).filter())));
+        .with_targets(always.map(|target| (target, level.max(Level::Info).filter())));
     Lines::new(writer).with_filter(filter)
 }
 

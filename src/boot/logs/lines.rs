@@ -75,6 +75,8 @@ impl Line {
         // What was said through the crate `log` has its own place in fields.
         let normalized = event.normalized_metadata();
         let metadata: &Metadata<'_> = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        // A value that panicked while it was written has left half a line here.
+        self.bytes.clear();
         self.bytes.push(b'{');
         self.text.clear();
         if SystemTime.format_time(&mut Writer::new(&mut self.text)).is_ok() {

@@ -164,6 +164,49 @@ fn what_must_always_be_told_is_told_at_every_level() {
 }
 
 #[test]
+fn what_is_odd_about_the_configuration_is_told_at_every_level() {
+    for (_, level) in Level::ALL {
+        let (to, _gate, read) = slow(true);
+        let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+        let subscriber = tracing_subscriber::registry().with(lines(level, "gateward", &[], writer));
+        tracing::subscriber::with_default(subscriber, || warn_of(&["odd"]));
+        drop(logs);
+        let lines: Vec<serde_json::Value> = read_lines(&read);
+        assert_eq!(lines.len(), 1, "{level:?}");
+        let told = ["level", "problem", "message"].map(|key| lines[0][key].clone());
+        assert_eq!(told, ["WARN", "odd", "configuration"], "{level:?}");
+    }
+}
+
+/// Cannot be written.
+struct Unspeakable;
+
+impl std::fmt::Debug for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::panic::resume_unwind(Box::new("unspeakable"))
+    }
+}
+
+#[test]
+fn a_value_that_panics_costs_its_own_line_only() {
+    let (to, _gate, read) = slow(true);
+    let (writer, logs) = writer::start(to, MAX_WAITING).unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines(Level::Info, "gateward", &[], writer));
+    tracing::subscriber::with_default(subscriber, || {
+        let told = || tracing::info!(target: "gateward_x", value = ?Unspeakable, "lost");
+        assert!(std::panic::catch_unwind(told).is_err());
+        tracing::info!(target: "gateward_x", "told");
+    });
+    drop(logs);
+    let lines: Vec<serde_json::Value> = read_lines(&read);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["message"], lines[0].as_object().unwrap().len()),
+        (&"told".into(), 4)
+    );
+}
+
+#[test]
 fn a_stuck_reader_costs_lines_and_never_blocks() {
     let (to, gate, read) = slow(false);
     let (writer, logs) = writer::start(to, 1000).unwrap();
