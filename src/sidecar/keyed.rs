@@ -1,5 +1,5 @@
-//! How is something marked so that only this process can tell which mark is whose? By an HMAC under a key that is drawn at
-//! its start. Knows nothing of what is marked.
+//! How is something marked so that nobody outside can tell which mark is whose? By an HMAC under a key that is drawn at the
+//! start of the process, or made from a secret of all replicas. Knows nothing of what is marked.
 
 use hmac::Hmac;
 use sha2::Sha256;

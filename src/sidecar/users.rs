@@ -153,9 +153,9 @@ pub(crate) enum CheckError {
 }
 
 impl UserFile {
-    /// `settings` say how many hashes are computed at once, and how many logins may wait for it; `secret` is random and used
-    /// nowhere else.
-    pub fn new(users: Users, settings: &config::Users, secret: [u8; 32]) -> Self {
+    /// `settings` say how many hashes are computed at once, and how many logins may wait for it; `secret` is what all
+    /// replicas have and nobody else.
+    pub fn new(users: Users, settings: &config::Users, secret: &Secret) -> Self {
         let pool = Pool::new(settings.max_concurrent_hashes, settings.max_waiting_hashes);
         Self {
             users: ArcSwap::from_pointee(users),

@@ -89,7 +89,12 @@ impl Bench {
             max_waiting_hashes: 100,
         };
         let users = Users::parse("users.yaml", text, &policy()).unwrap();
-        Self::new(LoginSource::File(Arc::new(UserFile::new(users, &settings, [3; 32])))).await
+        Self::new(LoginSource::File(Arc::new(UserFile::new(
+            users,
+            &settings,
+            &Secret::new(SECRET),
+        ))))
+        .await
     }
 
     async fn login(&self, user: &str, password: &str) -> Result<Evidence, Denied> {

@@ -226,8 +226,7 @@ fn authenticator(
         UserSource::File(path) => {
             let file = users::read(path).map_err(|problem| StartError::Users(vec![problem]))?;
             let users = Users::parse(&file.name, &file.text, policy).map_err(StartError::Users)?;
-            let secret = gateward_boot::random::bytes();
-            LoginSource::File(Arc::new(UserFile::new(users, &config.users, secret)))
+            LoginSource::File(Arc::new(UserFile::new(users, &config.users, &config.tokens.secret)))
         }
     };
     let logins = LoginSettings {

@@ -5,20 +5,23 @@
 
 use std::collections::BTreeMap;
 
+use gateward_auth::Secret;
 use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::hash::{Cost, Hash};
 use crate::keyed;
 
-/// Marks names with numbers that nobody outside can know or choose. One for the life of a process, so that a name does
-/// not change its looks with every change of the file.
+/// Marks names with numbers that nobody outside can know or choose: the same on every replica and after every start, and
+/// whatever the file says, because a name that changes its looks is nobody's.
 pub(super) struct Marks(Hmac<Sha256>);
 
 impl Marks {
-    /// `secret` is random and used nowhere else.
-    pub(super) fn new(secret: [u8; 32]) -> Self {
-        Self(keyed::hmac(secret))
+    /// `secret` is what all replicas have and nobody else. It marks nothing itself: other things are signed with it.
+    pub(super) fn new(secret: &Secret) -> Self {
+        const LABEL: &[u8] = b"gateward: stand-ins for unknown users";
+        let ours = keyed::hmac(Sha256::digest(secret.expose()).into()).chain_update(LABEL);
+        Self(keyed::hmac(ours.finalize().into_bytes().into()))
     }
 
     /// The name's number.

@@ -7,7 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::hash::Cost;
 use super::*;
 
-const SECRET: [u8; 32] = [7; 32];
+/// Marks of a process that has this secret.
+fn marks(secret: &str) -> Marks {
+    Marks::new(&Secret::new(secret))
+}
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn policy() -> Policy {
     gateward_policy::compile("smsgate.yaml", gateward_policy::SMSGATE)
@@ -39,7 +44,7 @@ fn user(name: &str, password: &str) -> String {
 }
 
 fn verify(users: &Users, name: &str, password: &str) -> Option<Allowed> {
-    users.verify(&Marks::new(SECRET), name, &Secret::new(password))
+    users.verify(&marks(SECRET), name, &Secret::new(password))
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn unknown_names_cost_what_users_cost_each_always_the_same() {
     );
     let list = [bcrypt("ann", 4), bcrypt("bob", 5), bcrypt("cid", 4), argon2id];
     let users = file(&list);
-    let marks = Marks::new(SECRET);
+    let (marks_of, marks) = (marks, marks(SECRET));
     let names: Vec<String> = (0..NAMES).map(|number| format!("name{number}")).collect();
     let share = |cost| {
         let costing = names.iter().filter(|name| cost_of(&users, &marks, name) == cost);
@@ -118,13 +123,14 @@ fn unknown_names_cost_what_users_cost_each_always_the_same() {
         let share = share(cost);
         assert!((share - expected).abs() < 0.05, "{cost:?}: {share}");
     }
-    // The same in the same process, also when the file was written anew in another order; something else in another one.
+    // The same wherever the secret is the same, also when the file was written anew in another order; something else
+    // under another secret.
     let turned: Vec<String> = list.iter().rev().cloned().collect();
-    let (again, other) = (file(&turned), Marks::new([8; 32]));
+    let (again, other) = (file(&turned), marks_of("another"));
     assert!(
         names
             .iter()
-            .all(|name| cost_of(&again, &Marks::new(SECRET), name) == cost_of(&users, &marks, name))
+            .all(|name| cost_of(&again, &marks_of(SECRET), name) == cost_of(&users, &marks, name))
     );
     assert!(
         names
@@ -148,7 +154,7 @@ fn without_users_an_unknown_name_costs_what_a_usual_hash_costs() {
         passes: 2,
         lanes: 1,
     };
-    assert_eq!(cost_of(&nobody, &Marks::new(SECRET), "ann"), usual);
+    assert_eq!(cost_of(&nobody, &marks(SECRET), "ann"), usual);
 }
 
 #[test]
@@ -290,7 +296,7 @@ async fn logins_beyond_the_queue_are_turned_away() {
         max_concurrent_hashes: 1,
         max_waiting_hashes: 0,
     };
-    let users = UserFile::new(file(&[user("ann", "one")]), &settings, SECRET);
+    let users = UserFile::new(file(&[user("ann", "one")]), &settings, &Secret::new(SECRET));
     let login = || Login {
         user: "ann".to_owned(),
         password: Secret::new("one"),
