@@ -6,7 +6,10 @@
 //! the gateway knows whether it was asked. Whoever claimed it before may still finish for a while: as long as that is so, the
 //! claim is contested, and that the gateway refuses the token does not mean that nobody has exchanged it. Finishing keeps
 //! the claims of the new pair, as a rotation does, so that whoever presents the token within the grace gets the same pair,
-//! on every replica; and whoever presents it later has the second of two copies, which ends what it has become.
+//! on every replica. So does whoever presents it later, as long as nobody has refreshed with the pair: the store may have
+//! started the family after its answer was given up, and then the client never had it. Once the pair was used, whoever
+//! presents the token has the second of two copies, which ends what it has become; if that one uses the pair before the
+//! other does, the other ends it.
 
 use std::time::Duration;
 
@@ -43,7 +46,7 @@ pub struct Claim {
     pub lease: Duration,
     /// How long after the end of its lease an attempt may still finish.
     pub may_finish: Duration,
-    /// For how long after its adoption the token gets the same pair again. Zero: never. Whoever has waited is owed the
+    /// For how long after its adoption the token gets the same pair again, used or not. Whoever has waited is owed the
     /// pair for as much longer: the token was presented before.
     pub grace: Duration,
 }
@@ -73,7 +76,7 @@ pub enum Adoption {
     Busy,
     /// The token has become a family: sign this pair, with this epoch.
     Done(Successor, u64),
-    /// It has become this one, longer than the grace ago. The family and the token are revoked now.
+    /// It has become this one, longer than the grace ago, which was refreshed since. The family and the token are revoked now.
     Reused(FamilyId),
     /// The token, its user's tokens, or what has become of it were revoked.
     Revoked,
@@ -102,8 +105,12 @@ pub(crate) enum Standing {
     Busy,
     /// This pair, with this epoch.
     Done(Successor, u64),
-    /// The token has become this family, and the grace is over.
-    Over(FamilyId),
+    /// The token has become this family, and the grace is over: only a pair that nobody has used is given again.
+    Over {
+        family: FamilyId,
+        pair: Successor,
+        epoch: u64,
+    },
 }
 
 impl ForeignToken {
@@ -181,10 +188,11 @@ impl Record {
                 pair,
             } => {
                 let family = self.family()?;
+                let (pair, epoch) = (pair.claims()?, *epoch);
                 Some(if proposed == Some(&family) || within(*then, at_millis, grace) {
-                    Standing::Done(pair.claims()?, *epoch)
+                    Standing::Done(pair, epoch)
                 } else {
-                    Standing::Over(family)
+                    Standing::Over { family, pair, epoch }
                 })
             }
         }

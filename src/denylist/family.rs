@@ -69,6 +69,11 @@ impl Record {
         self.revoked = true;
     }
 
+    /// Whether this is the refresh token that may be exchanged.
+    pub(crate) fn is_live(&self, refresh: &TokenId) -> bool {
+        !self.revoked && self.live == refresh.as_str()
+    }
+
     /// Exchanges the presented token, or says why not. After `Fresh` and `Reused` the record has changed.
     ///
     /// `epoch` is the user's; the time of the exchange is `at_millis`, on the clock of the store alone, because the clocks

@@ -73,7 +73,14 @@ impl Look {
             None => Ok(None),
             Some(Standing::Busy) => Ok(Some(Done::quiet(Adoption::Busy))),
             Some(Standing::Done(pair, epoch)) => Ok(Some(Done::quiet(Adoption::Done(pair, epoch)))),
-            Some(Standing::Over(family)) => self.reused(transaction, family).map(Some),
+            Some(Standing::Over { family, pair, epoch }) => {
+                let kept = tables::family(transaction, &family)?;
+                Ok(Some(if kept.is_some_and(|kept| kept.is_live(&pair.refresh)) {
+                    Done::quiet(Adoption::Done(pair, epoch))
+                } else {
+                    self.reused(transaction, family)?
+                }))
+            }
         }
     }
 

@@ -18,6 +18,12 @@ local function reused(family)
   return { 'reused', family, ends_at }
 end
 
+-- Whether nobody has used what the token has become to refresh: then whoever presents it may never have had the pair.
+local function unused(family, pair)
+  local kept = redis.call('HMGET', family_prefix .. family, 'live', 'revoked')
+  return kept[1] and not kept[2] and kept[1] == cjson.decode(pair).refresh
+end
+
 -- What the token, which has no epoch, or its user's tokens, or the family it has become are on the list for; and what is
 -- kept about it. Answers nil if none of it counts.
 local function standing(owner, proposed)
@@ -30,7 +36,7 @@ local function standing(owner, proposed)
     -- The clock that dated the token may be ahead of ours: then only its epoch tells that it was revoked.
     if redis.call('ZSCORE', revoked, 'f\t' .. known[6]) or tonumber(known[4]) < epoch then
       return { 'revoked' }
-    elseif known[6] == proposed or math.abs(at - tonumber(known[3])) < grace then
+    elseif known[6] == proposed or math.abs(at - tonumber(known[3])) < grace or unused(known[6], known[5]) then
       return { 'done', known[4], known[5] }
     end
     return reused(known[6])

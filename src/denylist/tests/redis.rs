@@ -145,7 +145,16 @@ async fn a_redis_user_needs_only_what_the_options_say() {
     let token = foreign("bob");
     list.claim_adoption(&claim(&token, "a")).await.unwrap();
     list.release_adoption(&token, "a", GRACE).await.unwrap();
-    list.adopt(&adopt(&token), now()).await.unwrap();
+    let adoption = adopt(&token);
+    list.adopt(&adoption, now()).await.unwrap();
+    let adopted = Session {
+        user: token.user.clone(),
+        family: adoption.family,
+        access: adoption.pair.access,
+        refresh: adoption.pair.refresh,
+        epoch: 0,
+    };
+    adopted.refreshed(&list, GRACE).await;
     list.adoption(&token, Duration::ZERO, now()).await.unwrap();
     list.store().purge(now().plus(10_000 * 3600)).await.unwrap();
     command(&server, &["FLUSHALL"]).await;

@@ -62,6 +62,7 @@ on_both_stores! {
     a_claim_that_is_given_back_tells_what_has_become_of_the_token
     an_adopted_token_gets_the_same_pair_within_the_grace
     an_adopted_token_after_the_grace_ends_what_it_has_become
+    an_adopted_token_gets_a_pair_that_nobody_has_used_at_any_time
     finishing_again_is_finishing_once
     an_adoption_ends_with_the_epoch_of_its_user
     what_was_revoked_while_the_gateway_was_asked_becomes_no_session
@@ -577,6 +578,14 @@ async fn a_claim_that_is_given_back_tells_what_has_become_of_the_token(place: &P
     assert_eq!(release(&finished, GRACE).await, Some(done));
     let other = adopt(&over);
     list.adopt(&other, now()).await.unwrap();
+    let used = Session {
+        user: over.user.clone(),
+        family: other.family.clone(),
+        access: other.pair.access,
+        refresh: other.pair.refresh,
+        epoch: 0,
+    };
+    used.refreshed(&list, GRACE).await;
     assert_eq!(
         release(&over, Duration::ZERO).await,
         Some(Adoption::Reused(other.family))
@@ -657,6 +666,40 @@ async fn an_adopted_token_after_the_grace_ends_what_it_has_become(place: &Place)
     list.close().await;
     let list = place.open().await;
     assert_eq!(list.health().entries, 4);
+}
+
+async fn an_adopted_token_gets_a_pair_that_nobody_has_used_at_any_time(place: &Place) {
+    let list = place.open().await;
+    let (token, revoked) = (foreign("ann"), foreign("bob"));
+    let look = async |token: &ForeignToken| list.store().adoption(token, Duration::ZERO).await.unwrap();
+    let adoption = adopt(&token);
+    let done = list.adopt(&adoption, now()).await.unwrap();
+    assert_eq!(look(&token).await, Some(done.clone()));
+    let without = |adoption: Adopt| Adopt {
+        grace: Duration::ZERO,
+        ..adoption
+    };
+    assert_eq!(list.adopt(&without(adopt(&token)), now()).await.unwrap(), done);
+    let claim = Claim {
+        grace: Duration::ZERO,
+        ..claim(&token, "b")
+    };
+    assert_eq!(list.claim_adoption(&claim).await.unwrap(), done);
+    let session = Session {
+        user: token.user.clone(),
+        family: adoption.family.clone(),
+        access: adoption.pair.access,
+        refresh: adoption.pair.refresh,
+        epoch: 0,
+    };
+    session.refreshed(&list, GRACE).await;
+    assert_eq!(look(&token).await, Some(Adoption::Reused(adoption.family)));
+    // What was revoked is given to nobody.
+    let Adoption::Done(pair, _) = list.adopt(&adopt(&revoked), now()).await.unwrap() else {
+        panic!("not adopted")
+    };
+    list.revoke_token(&revoked.user, &pair.access, now()).await.unwrap();
+    assert_eq!(look(&revoked).await, Some(Adoption::Revoked));
 }
 
 async fn finishing_again_is_finishing_once(place: &Place) {

@@ -3,7 +3,8 @@
 //!
 //! So what the gateway has rotated or revoked stays dead. The pair that the gateway makes is dropped unread. The store
 //! notes who is at a token and what has become of it, so that of several replicas one asks, and all give the same answer,
-//! also within `refresh_grace` afterwards; requests to the same process share one attempt.
+//! also within `refresh_grace` afterwards, and for as long as nobody has refreshed with that pair; requests to the same
+//! process share one attempt.
 
 mod refusals;
 
