@@ -91,8 +91,8 @@ impl Devices {
     }
 
     /// The ids of a user's devices, of which messages may be listed or to which they may be given: only this one, or only
-    /// those seen since then. Most often the database is not asked. A device that another process has deleted just now may
-    /// be among them.
+    /// those seen since then. None that is being deleted. Most often the database is not asked. A device that another process
+    /// has deleted just now may be among them.
     pub(crate) async fn ids_of(
         &self,
         user: &UserId,
@@ -198,17 +198,27 @@ impl Devices {
         self.store.stored_id(user, id).await
     }
 
+    /// The device is about to be deleted, which takes several steps: from now on nobody is it by its token, and it is given
+    /// no messages, here and in other processes, even if the last step never comes. Of `random`, which nobody may know, a
+    /// token is made that is none.
+    pub(crate) async fn take_out(&self, user: &UserId, id: &DeviceId, random: &str) -> Result<(), StoreError> {
+        let taken = self.store.take_out(id, random).await;
+        // Also if it failed: the database may have done more than it could say.
+        self.gone(id, Some(user)).heard().await;
+        taken
+    }
+
     /// Deletes a device with all that is its own, and answers its id as it was stored, if it was there. Nothing
     /// happens if it is not the user's.
-    pub(crate) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
-        let deleted = self.store.delete(user, id).await;
+    pub(crate) async fn delete(&self, user: &UserId, id: &DeviceId) -> Result<Option<DeviceId>, StoreError> {
+        let deleted = self.store.delete(user, id.as_str()).await;
         let gone = match &deleted {
             Ok(None) => return deleted,
-            Ok(Some(id)) => id.clone(),
+            Ok(Some(id)) => id,
             // The database may have done more than it could say.
-            Err(_) => DeviceId::stored(id),
+            Err(_) => id,
         };
-        self.gone(&gone, Some(user)).heard().await;
+        self.gone(gone, Some(user)).heard().await;
         deleted
     }
 

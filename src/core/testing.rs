@@ -117,6 +117,14 @@ impl Events {
         let bytes = next.await.expect("an event").unwrap().unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
+
+    /// Reads to the end, which has to come soon.
+    pub(crate) async fn end(mut self) {
+        let to_the_end = async { while self.0.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(10), to_the_end)
+            .await
+            .expect("an end");
+    }
 }
 
 impl Bench {

@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     App,
+    db::StoreError,
     http::{ApiError, Caller, ClientAddress, DeviceCaller, Json, OptionalDevice, RawBody, Routes},
+    users::UserId,
 };
 
 pub(crate) fn routes() -> Routes {
@@ -36,8 +38,7 @@ async fn list(State(app): State<Arc<App>>, Caller(user): Caller) -> Result<Respo
     Ok(Json(views).into_response())
 }
 
-/// 204 whether there was one or not. Of many messages most go first, a few at a time: one statement would keep everybody else
-/// waiting, and end unfinished. Whatever happens in between, what is left is a device with fewer messages.
+/// 204 whether there was one or not.
 async fn remove(
     State(app): State<Arc<App>>,
     Caller(user): Caller,
@@ -46,16 +47,26 @@ async fn remove(
     let Some(device) = app.devices.stored_id(&user, &id).await? else {
         return Ok(StatusCode::NO_CONTENT);
     };
-    let deleted = match app.messages.remove_most(&device).await {
-        Ok(()) => app.devices.delete(&user, &id).await,
-        Err(error) => Err(error),
-    };
+    let deleted = remove_stored(&app, &user, &device).await;
     // Also if it failed: the database may have done more than it could say.
     app.messages.states().deleted().heard().await;
-    if let Some(device) = deleted? {
+    if !matches!(deleted, Ok(None)) {
         app.events.end(device.as_str());
     }
+    deleted?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A device with few messages goes at once. Of many most go first, a few at a time: one statement would keep everybody else
+/// waiting, and end unfinished. Nobody proves to be such a device any more, nor gives it messages, whatever happens in
+/// between: they would be accepted to be deleted.
+async fn remove_stored(app: &App, user: &UserId, device: &DeviceId) -> Result<Option<DeviceId>, StoreError> {
+    if app.messages.are_many(device).await? {
+        app.devices.take_out(user, device, &app.nanoid()).await?;
+        app.events.end(device.as_str());
+        app.messages.remove_most(device).await?;
+    }
+    app.devices.delete(user, device).await
 }
 
 #[derive(Serialize)]

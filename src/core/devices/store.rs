@@ -17,10 +17,12 @@ const BY_ID: Statement = Statement::of(
 );
 /// In capital letters, as the reference's collation compares them: `_` comes last (WIRE §3.7).
 const BY_USER: Statement = Statement::same("SELECT * FROM devices WHERE user_id = ? ORDER BY UPPER(id), id");
+/// Without those that are taken out ([`taken_out`]).
 const IDS: Statement = Statement::of(
     "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2 COLLATE NOCASE) \
-     AND (?3 IS NULL OR last_seen >= ?3)",
-    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) AND (?3 IS NULL OR last_seen >= ?3)",
+     AND (?3 IS NULL OR last_seen >= ?3) AND auth_token NOT LIKE '!%'",
+    "SELECT id FROM devices WHERE user_id = ?1 AND (?2 IS NULL OR id = ?2) \
+     AND (?3 IS NULL OR last_seen >= ?3) AND auth_token NOT LIKE '!%'",
 );
 const STORED_ID: Statement = Statement::of(
     "SELECT id FROM devices WHERE id = ? COLLATE NOCASE AND user_id = ?",
@@ -41,6 +43,9 @@ const SEEN: Statement = Statement::of(
     "UPDATE devices SET last_seen = CAST(CASE id ?1 END AS DATETIME(3)), updated_at = updated_at \
      WHERE id IN (?2) AND last_seen < CAST(CASE id ?1 END AS DATETIME(3))",
 );
+const TAKE_OUT: Statement = Statement::same("UPDATE devices SET auth_token = ?, push_token = NULL WHERE id = ?");
+/// Characters of a token; MySQL has no room for more.
+const TOKEN_LENGTH: usize = 21;
 /// How many devices are written in one statement.
 const SEEN_AT_ONCE: usize = 64;
 const DELETE: Statement = Statement::same("DELETE FROM devices WHERE id = ?");
@@ -123,6 +128,13 @@ impl Store {
         row.map(|row| Ok(DeviceId::stored(row.text("id")?))).transpose()
     }
 
+    /// From now on the device is nobody's, pushed to no more, and not among [`Self::ids`].
+    pub(super) async fn take_out(&self, id: &DeviceId, random: &str) -> Result<(), StoreError> {
+        let token = taken_out(random);
+        TAKE_OUT.bind(token).bind(id.as_str()).execute(&self.0).await?;
+        Ok(())
+    }
+
     /// The id of the device that was deleted, if one was: it is found by any spelling of its id.
     pub(super) async fn delete(&self, user: &UserId, id: &str) -> Result<Option<DeviceId>, StoreError> {
         let delete = move |mut change: Connection| async move {
@@ -151,6 +163,12 @@ impl Store {
         };
         self.0.change(write).await
     }
+}
+
+/// What stands in the place of a token until the device is deleted: no token that was ever given out begins so, neither here
+/// nor by the reference.
+fn taken_out(random: &str) -> String {
+    std::iter::once('!').chain(random.chars()).take(TOKEN_LENGTH).collect()
 }
 
 /// Adds a device within a larger change.

@@ -156,7 +156,7 @@ mod tests {
             bench
                 .app
                 .devices
-                .delete(&device.user, &phone.id)
+                .delete(&device.user, &device.id)
                 .await
                 .unwrap()
                 .is_some()

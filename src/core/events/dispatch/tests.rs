@@ -308,17 +308,24 @@ async fn a_device_is_in_all_processes_until_it_is_deleted_in_one(kind: Database)
         }
     };
     tokio::time::timeout(Duration::from_secs(10), hearing).await.unwrap();
-    // As the database finds it: MySQL in any case.
-    let asked = match kind {
-        Database::Sqlite => phone.id.clone(),
-        Database::MariaDb => phone.id.to_ascii_uppercase(),
+    let authenticated = async || b.devices.authenticate(&tablet.token, now).await.unwrap();
+    assert!(authenticated().await.is_some());
+    a.devices
+        .take_out(&user, &tablet.id, &bench.app.nanoid())
+        .await
+        .unwrap();
+    let hearing = async {
+        while known_to_b().await != 1 || authenticated().await.is_some() {
+            tokio::task::yield_now().await;
+        }
     };
-    let deleted = a.devices.delete(&user, &asked).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), hearing).await.unwrap();
+    let deleted = a.devices.delete(&user, &DeviceId::stored(&phone.id)).await.unwrap();
     assert_eq!(deleted.unwrap().as_str(), phone.id, "as it was stored");
     let ended = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
     assert!(ended.unwrap().is_none(), "its streams end");
     assert!(b.devices.authenticate(&phone.token, now).await.unwrap().is_none());
-    assert_eq!(known_to_b().await, 1);
+    assert_eq!(known_to_b().await, 0);
 }
 
 on_both_databases!(a_device_is_in_all_processes_until_it_is_deleted_in_one);
@@ -348,7 +355,15 @@ async fn what_others_change_while_they_cannot_be_heard_is_not_known_afterwards()
     }
     assert!(known().await, "the database is asked");
     // By another process, on the same database.
-    assert!(bench.app.devices.delete(&user, &phone.id).await.unwrap().is_some());
+    assert!(
+        bench
+            .app
+            .devices
+            .delete(&user, &DeviceId::stored(&phone.id))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert!(!known().await);
     server.run().await;
     while process.others.session().is_none() {

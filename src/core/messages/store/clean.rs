@@ -21,6 +21,7 @@ pub(super) const EMPTY: Statement = Statement::of(
     "DELETE FROM messages WHERE device_id = ?1 \
      AND EXISTS (SELECT 1 FROM devices WHERE devices.id = ?1 AND last_seen < ?2) LIMIT ?3",
 );
+pub(super) const MANY: Statement = Statement::same("SELECT id FROM messages WHERE device_id = ? LIMIT 1 OFFSET ?");
 /// Whoever asks has seen whose device it is.
 pub(super) const REMOVE: Statement = Statement::of(
     "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE device_id = ? LIMIT ?)",
@@ -42,6 +43,12 @@ impl Messages {
     pub(crate) async fn empty(&self, device: &DeviceId, not_seen_since: Timestamp) -> Result<u64, StoreError> {
         let delete = EMPTY.bind(device.as_str()).bind(not_seen_since).bind(AT_ONCE);
         self.delete(device, delete).await
+    }
+
+    /// Whether the device has more messages than may go in one transaction.
+    pub(crate) async fn are_many(&self, device: &DeviceId) -> Result<bool, StoreError> {
+        let one_more = MANY.bind(device.as_str()).bind(AT_ONCE);
+        Ok(one_more.fetch_optional(&self.database).await?.is_some())
     }
 
     /// Deletes the messages of a device that is to be deleted, but for a few that may go with it: more may come meanwhile. As

@@ -225,6 +225,7 @@ async fn what_is_old_or_to_be_hashed_or_counted_is_found_by_index(kind: Kind) {
                 "(device_id=?)",
                 "messages/range/",
             ),
+            (clean::MANY.bind(PHONE).bind(50), "(device_id=?)", "messages/ref/"),
             (clean::REMOVE.bind(PHONE).bind(50), "(device_id=?)", "messages/range/"),
             (
                 limits::DUE.bind(PHONE).bind(moment(1)),
