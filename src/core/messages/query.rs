@@ -143,6 +143,11 @@ impl ListQuery {
             sort: sort.unwrap_or(Sort::NewestFirst),
         })
     }
+
+    /// Whether messages in this state may be on the page.
+    pub(crate) fn wants(&self, state: State) -> bool {
+        self.state.is_none_or(|wanted| wanted == state)
+    }
 }
 
 impl Sort {

@@ -171,7 +171,9 @@ async fn list(
         });
         Ok(found.collect())
     };
-    let messages = shown::array(app.messages.states(), form, &page.rows, look_up).await;
+    // They may change between the page and the look-up.
+    let is_wanted = |state| query.wants(state);
+    let messages = shown::array(app.messages.states(), form, &page.rows, is_wanted, look_up).await;
     let total = [(HeaderName::from_static(headers::X_TOTAL_COUNT), page.total.to_string())];
     Ok((total, JsonText(messages.map_err(failed)?)).into_response())
 }
@@ -233,7 +235,7 @@ async fn pull(
         });
         Ok(found.collect())
     };
-    let queue = shown::array(app.messages.states(), Form::Queued, &rows, look_up).await?;
+    let queue = shown::array(app.messages.states(), Form::Queued, &rows, MessageState::waits, look_up).await?;
     Ok(JsonText(queue).into_response())
 }
 

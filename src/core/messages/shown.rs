@@ -15,11 +15,12 @@ pub(crate) struct Found {
 }
 
 /// A JSON array of what is shown of these rows, in this order. Those that are not known are looked up; what is gone by then
-/// is left out.
+/// is left out, and so is what is in a state by then that was not asked for: nobody gets a message to send that is sent.
 pub(crate) async fn array(
     states: &States,
     form: Form,
     rows: &[(i64, State)],
+    is_wanted: impl Fn(State) -> bool,
     look_up: impl AsyncFnOnce(&[i64]) -> Result<Vec<Found>, StoreError>,
 ) -> Result<Bytes, StoreError> {
     let (mut pieces, began) = states.recall_rows(rows, form);
@@ -36,7 +37,9 @@ pub(crate) async fn array(
         for ((row, _), piece) in places {
             // They come in the same order.
             if let Some(Found { shown, lasts }) = found.next_if(|found| found.shown.row == *row) {
-                *piece = Some(shown.body.clone());
+                if is_wanted(shown.state) {
+                    *piece = Some(shown.body.clone());
+                }
                 if lasts {
                     states.remember_row(form, shown, began);
                 }
@@ -84,7 +87,7 @@ mod tests {
             assert_eq!(rows, unknown);
             Ok(found)
         };
-        let array = array(states, Form::Listed, rows, look_up).await.unwrap();
+        let array = array(states, Form::Listed, rows, |_| true, look_up).await.unwrap();
         String::from_utf8(array.to_vec()).unwrap()
     }
 
@@ -106,6 +109,28 @@ mod tests {
         let changed = vec![found(2, State::Sent, "B")];
         let rows = [one, (2, State::Sent)];
         assert_eq!(shows(&states, &rows, &[2], changed).await, r#"["a","B"]"#);
+    }
+
+    #[tokio::test]
+    async fn what_is_in_another_state_by_then_is_shown_only_to_whoever_asked_for_any() {
+        let states = known().await;
+        let rows = [1, 2, 3, 4].map(|row| (row, State::Pending));
+        let look_up = async |_: &[i64]| {
+            let by_then = [State::Pending, State::Processed, State::Cancelling, State::Cancelled];
+            let now = (1..).zip(by_then).zip(["a", "b", "c", "d"]);
+            Ok(now.map(|((row, state), text)| found(row, state, text)).collect())
+        };
+        let queue = array(&states, Form::Queued, &rows, State::waits, look_up)
+            .await
+            .unwrap();
+        assert_eq!(queue, r#"["a","c"]"#);
+        let is_pending = |state| state == State::Pending;
+        let list = array(&states, Form::Listed, &rows, is_pending, look_up).await.unwrap();
+        assert_eq!(list, r#"["a"]"#);
+        let all = array(&states, Form::ListedWithContent, &rows, |_| true, look_up)
+            .await
+            .unwrap();
+        assert_eq!(all, r#"["a","b","c","d"]"#);
     }
 
     #[tokio::test]

@@ -36,6 +36,11 @@ impl State {
         Self::Failed,
     ];
 
+    /// Whether the phone has still to be told of the message.
+    pub(crate) fn waits(self) -> bool {
+        matches!(self, Self::Pending | Self::Cancelling)
+    }
+
     /// The state of this name, which is compared exactly.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {

@@ -170,6 +170,13 @@ fn unreadable_values_of_a_list_are_named() {
 }
 
 #[test]
+fn a_list_of_one_state_wants_no_other() {
+    let wanted = |raw: &str| State::ALL.map(|state| list(raw).unwrap().wants(state));
+    assert_eq!(wanted(""), [true; 7]);
+    assert_eq!(wanted("state=Sent"), State::ALL.map(|state| state == State::Sent));
+}
+
+#[test]
 fn a_phone_asks_for_one_of_two_orders() {
     let order = |raw: &str| Order::parse(raw).map_err(|error| error.to_string());
     for raw in ["", "order=", "order=lifo", "Order=lifo"] {
