@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::db::Statement;
 use crate::db::testing::{Kind, Place, on_both_databases};
-use crate::testing::{Answer, Bench, Phone, START_SECS, basic, bearer, signed};
+use crate::testing::{Answer, Bench, Phone, START_SECS, basic, bearer, request, signed};
 
 const PATH: &str = "/api/3rdparty/v1/auth/token/refresh";
 const DAY: i64 = 86_400;
@@ -80,6 +82,22 @@ async fn a_refresh_token_of_the_reference_is_used_up_once(kind: Kind) {
     assert_eq!(scene.revoked().await, ["refresh", "used"], "its access token stays");
 }
 
+async fn a_token_is_not_used_up_by_a_body_that_is_refused(kind: Kind) {
+    let scene = Scene::new(kind).await;
+    let refresh = scene.claims("refresh");
+    let piece = || Ok(Bytes::from(vec![b' '; 1024 * 1024]));
+    let breaks_off = vec![piece(), Err(std::io::Error::other("it broke off"))];
+    let too_long = (0..5).map(|_| piece()).collect();
+    for (pieces, status) in [(breaks_off, 400), (too_long, 413)] {
+        let asked = request("POST", PATH, &bearer(&signed(&refresh)));
+        let body = Body::from_stream(stream::iter(pieces));
+        let answer = scene.bench.send(asked.body(body).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status);
+        assert_eq!(scene.revoked().await, ["used"]);
+    }
+    assert_eq!(scene.present(&refresh).await.status, 201);
+}
+
 async fn no_other_token_of_the_reference_is_exchanged(kind: Kind) {
     let scene = Scene::new(kind).await;
     let refresh = scene.claims("refresh");
@@ -118,6 +136,7 @@ async fn no_other_token_of_the_reference_is_exchanged(kind: Kind) {
 }
 
 on_both_databases!(
+    a_token_is_not_used_up_by_a_body_that_is_refused,
     a_refresh_token_of_the_reference_is_used_up_once,
     no_other_token_of_the_reference_is_exchanged,
 );

@@ -102,8 +102,9 @@ pub(super) async fn refuse_at_the_door(request: Request, next: Next) -> Response
     }
 }
 
-/// Whether anybody would read a body. Whoever does, does nothing before the end of it ([`super::RawBody`]); with other
-/// methods it has to be there before anything is done.
+/// Whether anybody would read a body. Whoever does, does nothing before the end of it ([`super::RawBody`]), but for a code
+/// for registration, which is used up before (`devices/registrant.rs`); with other methods it has to be there before anything
+/// is done.
 fn may_have_a_use(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
