@@ -301,6 +301,10 @@ async fn a_refresh_token_of_the_gateway_is_exchanged_there_once() {
     };
     assert_eq!(refresh(&bench, &adopted).await.status, 401);
     assert_eq!(asked(&bench), 1, "exchanged once");
+    assert!(
+        !is_good(&bench, &text(&pair, "access_token")).await,
+        "used again later, it ends the session that it has become"
+    );
 }
 
 #[tokio::test]
@@ -312,7 +316,16 @@ async fn a_refresh_token_that_the_gateway_refuses_is_refused() {
     let bench = Bench::with(upstream, |settings| settings);
     let mut claims = jwt::claims(USER, &["tokens:refresh"]);
     claims["original_scopes"] = json!(["messages:list"]);
-    assert_eq!(refresh(&bench, &jwt::token(TOKEN_SECRET, &claims)).await.status, 401);
+    let dead = jwt::token(TOKEN_SECRET, &claims);
+    for _ in 0..3 {
+        let answer = refresh(&bench, &dead).await;
+        assert_eq!((answer.status, answer.message().as_str()), (401, "Unauthorized"));
+    }
+    assert_eq!(
+        bench.upstream.count(),
+        1,
+        "a client that insists costs the gateway nothing"
+    );
 }
 
 #[tokio::test]
