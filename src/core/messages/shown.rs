@@ -23,7 +23,7 @@ pub(crate) async fn array(
     is_wanted: impl Fn(State) -> bool,
     look_up: impl AsyncFnOnce(&[i64]) -> Result<Vec<Found>, StoreError>,
 ) -> Result<Bytes, StoreError> {
-    let (mut pieces, began) = states.recall_rows(rows, form);
+    let mut pieces = states.recall_rows(rows, form);
     let is_unknown = |(_, piece): &(&(i64, State), &Option<Bytes>)| piece.is_none();
     let unknown: Vec<i64> = rows
         .iter()
@@ -32,6 +32,7 @@ pub(crate) async fn array(
         .map(|((row, _), _)| *row)
         .collect();
     if !unknown.is_empty() {
+        let began = states.look_up();
         let mut found = look_up(&unknown).await?.into_iter().peekable();
         let places = rows.iter().zip(&mut pieces).filter(|(_, piece)| piece.is_none());
         for ((row, _), piece) in places {

@@ -173,17 +173,20 @@ impl States {
         }
     }
 
-    /// What is known of these rows, in their order, if each is in the state that the database has just told; and what to
-    /// give back to [`States::remember_row`] for the others.
-    pub(crate) fn recall_rows(&self, rows: &[(i64, State)], form: Form) -> (Vec<Option<Bytes>>, LookUp) {
+    /// What is known of these rows, in their order, if each is in the state that the database has just told.
+    pub(crate) fn recall_rows(&self, rows: &[(i64, State)], form: Form) -> Vec<Option<Bytes>> {
         let known = &self.0;
         let session = known.session();
-        let began = known.look_up(session);
         let recall = |(row, state): &(i64, State)| {
             let answer = known.answers.get(&(*row, form))?;
             (session == Some(answer.session) && *state == answer.state).then_some(answer.body)
         };
-        (rows.iter().map(recall).collect(), began)
+        rows.iter().map(recall).collect()
+    }
+
+    /// To be taken before rows are looked up, and given back to [`States::remember_row`].
+    pub(crate) fn look_up(&self) -> LookUp {
+        self.0.look_up(self.0.session())
     }
 
     /// Keeps an answer, unless something was changed since the look-up began, or nobody could have told us.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{location, pick};
 use crate::db::Statement;
-use crate::db::testing::{Kind, Place, on_both_databases};
+use crate::db::testing::{Kind, on_both_databases};
 use crate::testing::{Answer, Bench, Phone, basic, bearer};
 
 const MESSAGES: &str = "/api/3rdparty/v1/messages";
@@ -180,9 +180,7 @@ async fn only_devices_seen_lately_may_be_asked_for() {
 }
 
 async fn a_message_goes_to_a_device_that_is_left(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let owner = basic(&phone.login, &phone.password);
     let tablet = bench.tell("POST", "/api/mobile/v1/device", &owner, "{}").await;
     let tablet = tablet.json()["id"].as_str().unwrap().to_owned();

@@ -34,7 +34,7 @@ fn known(states: &States, id: &str) -> Option<Bytes> {
 }
 
 fn known_row(states: &States, row: i64, state: State, form: Form) -> Option<Bytes> {
-    states.recall_rows(&[(row, state)], form).0.remove(0)
+    states.recall_rows(&[(row, state)], form).remove(0)
 }
 
 #[tokio::test]
@@ -80,9 +80,8 @@ async fn a_row_is_known_in_the_form_and_the_state_in_which_it_was_stored() {
     let change: [&dyn Fn() -> Told; 2] = [&|| states.changed(&[7]), &|| states.deleted()];
     for change in change {
         for form in Form::ALL {
-            let (found, began) = states.recall_rows(&[(7, State::Pending)], form);
-            assert_eq!(found, [None]);
-            states.remember_row(form, shown(7, "A"), began);
+            assert_eq!(states.recall_rows(&[(7, State::Pending)], form), [None]);
+            states.remember_row(form, shown(7, "A"), states.look_up());
         }
         for form in Form::ALL {
             assert!(known_row(&states, 7, State::Pending, form).is_some());

@@ -45,8 +45,8 @@ macro_rules! head {
 /// SQLite's indexes are those of queues alone: the condition on the state has to be spelled as there. MySQL has no such
 /// indexes: each state is a queue of its own there, and the heads of both come one after the other; to have MySQL merge
 /// them takes three times as long, because it puts texts into a table on the disk for that. It has to be told which index,
-/// because it does not see that a hundred of many messages are enough. SQLite would
-/// prepare a statement anew for every `LIMIT ?`.
+/// because it does not see that a hundred of many messages are enough. SQLite would prepare a statement
+/// anew for every `LIMIT ?`.
 macro_rules! select {
     ($index:literal, $order:literal) => {
         Statement::of(
