@@ -99,7 +99,8 @@ pub enum NotStarted {
 
 /// Sends everything said through `tracing` and `log` to standard error, from now on. `own` is how the names of our own
 /// crates start: other crates are heard from [`Level::Warn`] up, unless everything is wanted. What is said under one of
-/// the targets `always`, or of the configuration ([`warn_of`]), is told from [`Level::Info`] up, however little else is wanted. A panic is a line, too.
+/// the targets `always`, or of the configuration ([`warn_of`]), is told from [`Level::Info`] up, however little else is
+/// wanted. A panic is a line, too.
 ///
 /// # Errors
 ///

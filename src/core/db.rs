@@ -81,8 +81,9 @@ impl Database {
         }
     }
 
-    /// One try of [`Database::change`], which is for everybody whom others may get in the way of. On SQLite it keeps every other write waiting, on MySQL
-    /// those on the same rows: keep it short, and never wait inside it for anything but the database.
+    /// One try of [`Database::change`], which is for everybody whom others may get in the way of. On SQLite it keeps every
+    /// other write waiting, on MySQL those on the same rows: keep it short, and never wait inside it for anything but the
+    /// database.
     pub(crate) async fn begin(&self) -> Result<Connection, StoreError> {
         let mut connection = self.writer().await?;
         match &mut connection {

@@ -229,7 +229,8 @@ impl Reloader {
         self.conclude("users", outcome, |outcomes| &mut outcomes.users);
     }
 
-    /// Takes the accounts file over if it is fit, and says whether it was. Requests that are under way keep the account they began with.
+    /// Takes the accounts file over if it is fit, and says whether it was. Requests that are under way keep the account they
+    /// began with.
     ///
     /// INVARIANT(good accounts): whatever the candidate is, accounts that were good stay in force; held by
     /// `tests::a_bad_accounts_file_leaves_the_old_one_in_force`.

@@ -37,7 +37,8 @@ pub(crate) trait Backend: Sized + Send + 'static {
     type Options: Send + Sync + 'static;
 
     /// Whether the database is in this process: after an interrupted statement the next answer is that of the next
-    /// statement, and it never falls silent. From a server the late answer may come first, and a ROLLBACK that stumbles over it is never sent.
+    /// statement, and it never falls silent. From a server the late answer may come first, and a ROLLBACK that stumbles over
+    /// it is never sent.
     const LOCAL: bool;
 
     /// A new connection.

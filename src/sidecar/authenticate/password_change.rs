@@ -77,7 +77,8 @@ impl Authenticator {
     }
 
     /// Takes over a changed users file; without `users.source: file` nothing happens. What was found good before is
-    /// forgotten. Here the tokens end at once, everywhere else as soon as the store was told, of those who are gone or disabled, or who have another password or fewer scopes.
+    /// forgotten. Here the tokens end at once, everywhere else as soon as the store was told, of those who are gone or
+    /// disabled, or who have another password or fewer scopes.
     ///
     /// # Errors
     ///
