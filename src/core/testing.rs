@@ -35,7 +35,7 @@ use crate::{
         Backend, Cleanup, Config, Database, DatabaseUrl, Fcm, Gateway, Http, Jwt, Messages, Mode, Otp, Pubsub, Queue,
         Sse, Tasks,
     },
-    db::testing::Place,
+    db::testing::{Kind, Place},
     events::{Audience, Event},
     http,
     messages::{StateMetrics, States},
@@ -152,6 +152,14 @@ impl Bench {
     /// On this database, which has to outlive it.
     pub(crate) async fn on(place: &Place) -> Self {
         Self::with(|config| config.database = place.config.clone()).await
+    }
+
+    /// On a database of its own, which has to outlive it, with a user and a phone.
+    pub(crate) async fn with_phone(kind: Kind) -> (Self, Phone, Place) {
+        let place = Place::new(kind).await;
+        let bench = Self::on(&place).await;
+        let phone = bench.register("{}").await;
+        (bench, phone, place)
     }
 
     /// In private mode.

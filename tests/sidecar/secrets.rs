@@ -107,30 +107,15 @@ async fn neither_are_those_of_the_store_the_gateway_and_the_phones() {
 
     let yaml = format!("upstream: {{ url: '{}', credential: header }}\n", upstream.url());
     let bearer = token(&["messages:list"]);
+    let config = ["--config", "gateward.yaml"];
+    let explain = [&["explain", "GET", MESSAGES][..], &config, &["--token", &bearer]].concat();
     for arguments in [
-        &["check", "--config", "gateward.yaml"][..],
-        &[
-            "explain",
-            "GET",
-            MESSAGES,
-            "--config",
-            "gateward.yaml",
-            "--token",
-            &bearer,
-        ],
-        &[
-            "explain",
-            "GET",
-            MESSAGES,
-            "--config",
-            "gateward.yaml",
-            "--token",
-            &bearer,
-            "--json",
-        ],
+        [&["check"][..], &config].concat(),
+        explain.clone(),
+        [&explain[..], &["--json"]].concat(),
     ] {
         let environment: Vec<_> = all().chain(GOOD.iter().copied()).collect();
-        let (_, told) = run(arguments, &[("gateward.yaml", &yaml)], &environment);
+        let (_, told) = run(&arguments, &[("gateward.yaml", &yaml)], &environment);
         assert!(!told.is_empty());
         said.push_str(&told);
     }

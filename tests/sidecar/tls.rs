@@ -52,6 +52,10 @@ impl Settled {
         Self(settled)
     }
 
+    fn say(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("write");
+    }
+
     /// Everything that the other side says until it ends the connection, which it does in time.
     fn hear_to_the_end(&mut self) -> Vec<u8> {
         let mut heard = Vec::new();
@@ -132,22 +136,24 @@ async fn connections_that_never_begin_tls_are_counted_and_given_up() {
     );
 }
 
+/// Waits so long for a head, and on a connection that is not used.
+fn patient(upstream: &Upstream, head: &str, idle: &str) -> Gateward {
+    with_tls(upstream, |settings| {
+        settings
+            .with("GATEWARD__TIMEOUTS__HEAD", head)
+            .with("GATEWARD__TIMEOUTS__IDLE", idle)
+    })
+}
+
 #[test]
 fn clients_that_settle_on_http_2_and_do_not_speak_it_are_given_up() {
     let upstream = Upstream::answering(gateway);
-    let gateward = with_tls(&upstream, |settings| {
-        settings
-            .with("GATEWARD__TIMEOUTS__HEAD", "1s")
-            .with("GATEWARD__TIMEOUTS__IDLE", "1h")
-    });
+    let gateward = patient(&upstream, "1s", "1h");
     let mut silent = Settled::on_http2(&gateward);
     let mut slow = Settled::on_http2(&gateward);
-    slow.0.write_all(b"PRI * HTTP/2.0\r\n").expect("write");
+    slow.say(b"PRI * HTTP/2.0\r\n");
     let mut other = Settled::on_http2(&gateward);
-    other
-        .0
-        .write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-        .expect("write");
+    other.say(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     for client in [&mut silent, &mut slow, &mut other] {
         client.hear_to_the_end();
     }
@@ -159,19 +165,26 @@ fn clients_that_settle_on_http_2_and_do_not_speak_it_are_given_up() {
 #[test]
 fn an_http_2_connection_without_requests_is_given_up() {
     let upstream = Upstream::answering(gateway);
-    let gateward = with_tls(&upstream, |settings| {
-        settings
-            .with("GATEWARD__TIMEOUTS__HEAD", "1h")
-            .with("GATEWARD__TIMEOUTS__IDLE", "300ms")
-    });
+    let gateward = patient(&upstream, "1h", "300ms");
     let mut client = Settled::on_http2(&gateward);
     // The preface, and an empty SETTINGS frame (RFC 9113 §3.4, §6.5).
-    client
-        .0
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        .expect("write");
+    client.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
     let heard = client.hear_to_the_end();
     assert_eq!(heard.get(3), Some(&4), "SETTINGS come first: {heard:?}");
+}
+
+/// Speaks HTTP/2 at once, and keeps nothing of the body.
+fn curl_http2() -> Command {
+    let mut command = Command::new("curl");
+    command.args([
+        "--silent",
+        "--max-time",
+        "20",
+        "--http2-prior-knowledge",
+        "--output",
+        "/dev/null",
+    ]);
+    command
 }
 
 #[tokio::test]
@@ -180,15 +193,7 @@ async fn credentials_in_http_2_are_counted_too() {
     let gateward = Bench::settings(&upstream).with("GATEWARD__H2C", "true").run();
     let url = format!("http://{}{MESSAGES}", gateward.public);
     let ask = |credentials: &[String]| {
-        let mut command = Command::new("curl");
-        command.args([
-            "--silent",
-            "--max-time",
-            "20",
-            "--http2-prior-knowledge",
-            "--output",
-            "/dev/null",
-        ]);
+        let mut command = curl_http2();
         for credential in credentials {
             command.args(["--header", credential]);
         }
@@ -219,15 +224,7 @@ async fn a_refusal_in_http_2_arrives_however_much_the_client_still_sends() {
     ] {
         std::fs::write(folder.join("body"), "x".repeat(bytes)).expect("write");
         for _ in 0..5 {
-            let mut command = Command::new("curl");
-            command.args([
-                "--silent",
-                "--max-time",
-                "20",
-                "--http2-prior-knowledge",
-                "--output",
-                "/dev/null",
-            ]);
+            let mut command = curl_http2();
             command.args(["--header", &format!("Authorization: Bearer {credential}")]);
             command.args(length.into_iter().flat_map(|length| ["--header", length]));
             command.args(["--data-binary", "@body", "--write-out", "%{http_code}"]);

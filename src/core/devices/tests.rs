@@ -358,9 +358,7 @@ async fn a_device_updates_itself_only() {
 }
 
 async fn a_deleted_device_is_out_at_once(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let minted = bench.minted(&phone.login);
     let body = json!({}).to_string();
     let second = bench
@@ -439,9 +437,7 @@ async fn what_devices_a_user_has_is_known_without_the_database_and_never_too_lat
 }
 
 async fn nobody_deletes_anothers_device(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let other = bench.register("{}").await;
     let minted = bench.minted(&phone.login);
     for id in [other.id.as_str(), "000000000000000000000"] {
@@ -454,9 +450,7 @@ async fn nobody_deletes_anothers_device(kind: Kind) {
 }
 
 async fn being_seen_is_written_down_later(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     bench.hands.advance(Duration::from_secs(30));
     bench.ask("GET", DEVICE, &bearer(&phone.token)).await;
     assert_eq!(list(&bench, &phone).await[0]["lastSeen"], "2026-01-01T00:00:00Z");

@@ -85,7 +85,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::db::testing::{Kind as Database, Place, on_both_databases};
+    use crate::db::testing::{Kind as Database, on_both_databases};
     use crate::events::bus::tests::{open_streams, quiet_bus};
     use crate::events::frame::KEEP_ALIVE;
     use crate::events::{Event, Kind};
@@ -125,9 +125,7 @@ mod tests {
     }
 
     async fn a_deleted_device_s_streams_end(kind: Database) {
-        let place = Place::new(kind).await;
-        let bench = Bench::on(&place).await;
-        let phone = bench.register("{}").await;
+        let (bench, phone, _place) = Bench::with_phone(kind).await;
         let asked = request("GET", "/api/mobile/v1/events", &bearer(&phone.token));
         let router = crate::http::router(Arc::clone(&bench.app));
         let answer = router.oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();

@@ -23,9 +23,7 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: Kind) -> Self {
-        let place = Place::new(kind).await;
-        let bench = Bench::on(&place).await;
-        let phone = bench.register("{}").await;
+        let (bench, phone, place) = Bench::with_phone(kind).await;
         let now = bench.app.now();
         let later = now.plus(Duration::from_secs(30 * 86_400));
         for (id, token_use, parent, expires_at, revoked_at) in [

@@ -10,7 +10,7 @@ use super::{UserId, Users};
 use crate::Timestamp;
 use crate::config::Backend;
 use crate::db::Statement;
-use crate::db::testing::{Kind, Place, on_both_databases};
+use crate::db::testing::{Kind, on_both_databases};
 use crate::devices::{DeviceId, NewDevice, Owner};
 use crate::shared::Caches;
 use crate::shared::redis_server::RedisServer;
@@ -29,9 +29,7 @@ async fn logs_in(bench: &Bench, login: &str, password: &str) -> bool {
 }
 
 async fn a_change_ends_the_old_password_and_names_the_user(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     assert!(logs_in(&bench, &phone.login, &phone.password).await);
     assert!(logs_in(&bench, &phone.login.to_ascii_lowercase(), &phone.password).await);
 
@@ -55,9 +53,7 @@ async fn a_change_ends_the_old_password_and_names_the_user(kind: Kind) {
 }
 
 async fn a_wrong_password_changes_nothing(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let refused = (401, "failed to change password".to_owned());
     let answer = change(&bench, &phone, "wrong-password", "a-new-password-1").await;
     assert_eq!(answer.refusal(), refused);
@@ -127,9 +123,7 @@ async fn a_device_changes_its_users_password_and_nobody_else_does() {
 }
 
 async fn a_login_is_given_out_once(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let taken = bench.app.users.draft("abcdefghijklmnopqrstu", [0; 16]).await.unwrap();
     let register = async |id: &str| {
         let device = NewDevice {
@@ -149,9 +143,7 @@ async fn a_login_is_given_out_once(kind: Kind) {
 }
 
 async fn the_reference_s_tokens_end_with_the_password(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let (database, now) = (&bench.app.database, bench.app.now());
     let issue = Statement::same(
         "INSERT INTO tokens (id, user_id, expires_at, created_at, updated_at) VALUES ('j', ?1, ?2, ?2, ?2)",

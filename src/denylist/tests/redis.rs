@@ -147,13 +147,7 @@ async fn a_redis_user_needs_only_what_the_options_say() {
     list.release_adoption(&token, "a", GRACE).await.unwrap();
     let adoption = adopt(&token);
     list.adopt(&adoption, now()).await.unwrap();
-    let adopted = Session {
-        user: token.user.clone(),
-        family: adoption.family,
-        access: adoption.pair.access,
-        refresh: adoption.pair.refresh,
-        epoch: 0,
-    };
+    let adopted = Session::of(&adoption, 0);
     adopted.refreshed(&list, GRACE).await;
     list.adoption(&token, Duration::ZERO, now()).await.unwrap();
     list.store().purge(now().plus(10_000 * 3600)).await.unwrap();

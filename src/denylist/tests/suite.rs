@@ -578,13 +578,7 @@ async fn a_claim_that_is_given_back_tells_what_has_become_of_the_token(place: &P
     assert_eq!(release(&finished, GRACE).await, Some(done));
     let other = adopt(&over);
     list.adopt(&other, now()).await.unwrap();
-    let used = Session {
-        user: over.user.clone(),
-        family: other.family.clone(),
-        access: other.pair.access,
-        refresh: other.pair.refresh,
-        epoch: 0,
-    };
+    let used = Session::of(&other, 0);
     used.refreshed(&list, GRACE).await;
     assert_eq!(
         release(&over, Duration::ZERO).await,
@@ -615,13 +609,7 @@ async fn an_adopted_token_gets_the_same_pair_within_the_grace(place: &Place) {
     for owner in ["a", "b"] {
         assert_eq!(list.claim_adoption(&claim(&token, owner)).await.unwrap(), done);
     }
-    let session = Session {
-        user: token.user.clone(),
-        family: adoption.family,
-        access: adoption.pair.access,
-        refresh: adoption.pair.refresh,
-        epoch,
-    };
+    let session = Session::of(&adoption, epoch);
     session.refreshed(&list, GRACE).await;
 }
 
@@ -631,13 +619,7 @@ async fn an_adopted_token_after_the_grace_ends_what_it_has_become(place: &Place)
     for token in [&looked_at, &claimed] {
         let adoption = adopt(token);
         list.adopt(&adoption, now()).await.unwrap();
-        let session = Session {
-            user: token.user.clone(),
-            family: adoption.family.clone(),
-            access: adoption.pair.access,
-            refresh: adoption.pair.refresh,
-            epoch: 0,
-        };
+        let session = Session::of(&adoption, 0);
         let session = session.refreshed(&list, GRACE).await;
         let reused = if std::ptr::eq(token, &looked_at) {
             list.adoption(token, Duration::ZERO, now()).await.unwrap().unwrap()
@@ -685,13 +667,7 @@ async fn an_adopted_token_gets_a_pair_that_nobody_has_used_at_any_time(place: &P
         ..claim(&token, "b")
     };
     assert_eq!(list.claim_adoption(&claim).await.unwrap(), done);
-    let session = Session {
-        user: token.user.clone(),
-        family: adoption.family.clone(),
-        access: adoption.pair.access,
-        refresh: adoption.pair.refresh,
-        epoch: 0,
-    };
+    let session = Session::of(&adoption, 0);
     session.refreshed(&list, GRACE).await;
     assert_eq!(look(&token).await, Some(Adoption::Reused(adoption.family)));
     // What was revoked is given to nobody.
@@ -720,13 +696,7 @@ async fn finishing_again_is_finishing_once(place: &Place) {
     for adoption in [&first, &again] {
         assert_eq!(list.adopt(adoption, now()).await.unwrap(), done);
     }
-    let session = Session {
-        user: token.user.clone(),
-        family: first.family.clone(),
-        access: first.pair.access,
-        refresh: first.pair.refresh,
-        epoch: 0,
-    };
+    let session = Session::of(&first, 0);
     let session = session.refreshed(&list, GRACE).await;
     assert_eq!(list.adopt(&again, now()).await.unwrap(), done);
     session.refreshed(&list, GRACE).await;

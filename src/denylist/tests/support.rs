@@ -205,6 +205,17 @@ impl Session {
         }
     }
 
+    /// What an adopted token has become.
+    pub(super) fn of(adopt: &Adopt, epoch: u64) -> Self {
+        Self {
+            user: adopt.token.user.clone(),
+            family: adopt.family.clone(),
+            access: adopt.pair.access.clone(),
+            refresh: adopt.pair.refresh.clone(),
+            epoch,
+        }
+    }
+
     /// A request to exchange the refresh token for a new pair.
     pub(super) fn rotation(&self, grace: Duration) -> Rotation {
         Rotation {

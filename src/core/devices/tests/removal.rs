@@ -51,9 +51,7 @@ async fn left(bench: &Bench, device: &str) -> i64 {
 }
 
 async fn many_messages_go_before_their_device(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     let (kept, foreign) = (add(&bench, &phone).await, bench.register("{}").await);
     for (device, messages) in [(&phone.id, 120), (&kept, 3), (&foreign.id, 3)] {
         fill(&bench, device, messages).await;
@@ -122,9 +120,7 @@ async fn between_two_portions_a_device_is_out_already(kind: Kind) {
 }
 
 async fn a_device_with_few_messages_goes_whole_or_not_at_all(kind: Kind) {
-    let place = Place::new(kind).await;
-    let bench = Bench::on(&place).await;
-    let phone = bench.register("{}").await;
+    let (bench, phone, _place) = Bench::with_phone(kind).await;
     fill(&bench, &phone.id, 50).await;
     run(NO_LAST_STEP, &bench.app.database).await;
     let minted = bench.minted(&phone.login);

@@ -16,9 +16,7 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: Kind) -> Self {
-        let place = Place::new(kind).await;
-        let bench = Bench::on(&place).await;
-        let phone = bench.register("{}").await;
+        let (bench, phone, place) = Bench::with_phone(kind).await;
         Self {
             bench,
             phone,

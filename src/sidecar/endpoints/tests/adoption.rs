@@ -368,16 +368,7 @@ async fn what_says_nothing_about_the_token_is_not_remembered() {
         (429, EndpointRefusal::Unavailable("gateway_unexpected_status")),
         (500, EndpointRefusal::Unavailable("gateway_unexpected_status")),
     ] {
-        let answers = Arc::new(AtomicUsize::new(0));
-        let toy = Toy::start(move |_head| {
-            let status = if answers.fetch_add(1, Ordering::SeqCst) < 2 {
-                status
-            } else {
-                201
-            };
-            async move { Reply::Answer(status, "{}") }
-        })
-        .await;
+        let toy = well_after(2, status).await;
         let bench = Bench::with(tokens(), &toy).await;
         let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
         for _ in 0..2 {
@@ -388,18 +379,23 @@ async fn what_says_nothing_about_the_token_is_not_remembered() {
     }
 }
 
-#[tokio::test]
-async fn a_gateway_that_is_away_leaves_the_token_for_another_try() {
-    let times = Arc::new(AtomicUsize::new(0));
-    let toy = Toy::start(move |_head| {
-        let status = if times.fetch_add(1, Ordering::SeqCst) == 0 {
-            503
+/// A gateway that exchanges tokens once it has answered so often with this status.
+async fn well_after(times: usize, status: u16) -> Toy {
+    let answered = AtomicUsize::new(0);
+    Toy::start(move |_head| {
+        let status = if answered.fetch_add(1, Ordering::SeqCst) < times {
+            status
         } else {
             201
         };
         async move { Reply::Answer(status, "{}") }
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_away_leaves_the_token_for_another_try() {
+    let toy = well_after(1, 503).await;
     let bench = Bench::with(tokens(), &toy).await;
     let raw = foreign("ABC123", "abcdefghijklmnopqrstu", LIST);
     let refusal = bench.refresh(&raw, NOW).await.unwrap_err();
